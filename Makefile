@@ -1,0 +1,47 @@
+# Each target is one command. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+export MLFLOW_DISABLE_TELEMETRY := true
+export ITERATIVE_DO_NOT_TRACK := 1
+export DO_NOT_TRACK := 1
+export WANDB_MODE := offline
+
+.PHONY: help lab course test grade check answers build env engines lock clean
+help:     ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+env:
+	@PYTHON=$(PYTHON) scripts/setup.sh
+
+engines:  ## install the system engines from Debian's packages (needs root)
+	@scripts/engines.sh
+
+lab: env  ## open JupyterLab at notebook 1
+	@$(BIN)/jupyter lab notebooks/01_mlops_overview.ipynb --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate $(ARGS)
+
+course: env  ## run and grade all nine notebooks, and write build/course-report.html
+	@scripts/engines.sh --auto
+	@$(BIN)/python -m autograder course $(ARGS)
+
+test: env  ## everything that CI checks
+	@scripts/engines.sh --auto
+	@scripts/test.sh
+
+check: env  ## the quick checks before a commit: style, types, notebooks in sync with their sources
+	@scripts/check.sh
+
+build: env  ## make notebooks/ again from solutions/
+	@$(BIN)/python -m autograder build
+
+answers: env  ## try every wrong and every alternative right answer
+	@$(BIN)/python -m autograder answers $(ARGS)
+
+grade: env  ## grade SUBMISSIONS (a folder or a zip) into OUT
+	@$(BIN)/python -m autograder grade $(SUBMISSIONS) --out $(or $(OUT),build/grades) $(ARGS)
+
+lock: env  ## make requirements.lock again from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock
+
+clean:    ## delete what was built; the environment stays
+	@rm -rf build

@@ -1,0 +1,195 @@
+"""The command line: `python -m autograder COMMAND`. Each command is thin; what it does lives in the module it names."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.sources import NAMES, course_root, resolve_names, written
+from autograder.terminal import clock, console, watching
+from course_lib.errors import CourseError
+
+__all__ = ["app", "run"]
+
+UNUSABLE = 2  # exit code where a command could not do its work; 1 says that it did, and found something wrong
+
+app = typer.Typer(
+    name="autograder",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[Path | None, typer.Option(help="Folder of the course; default: found from where you are.")]
+Only = Annotated[str, typer.Option(help="Notebooks to take, such as 01,02; default: all.")]
+
+
+@app.callback()
+def main() -> None:
+    """Build, check and grade the notebooks of the course."""
+
+
+def run() -> None:
+    """Run the command line; an expected error is a message and exit code 2, never a traceback."""
+    try:
+        app()
+    except CourseError as error:
+        say_error(error)
+        sys.exit(UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def say_error(error: CourseError) -> None:
+    """Print what happened, what was expected and what to do next on stderr."""
+    from rich.text import Text
+
+    out = console(stderr=True)
+    out.print(Text(error.happened, style="bold red"))
+    if error.expected:
+        out.print(Text(f"Expected: {error.expected}"))
+    if error.next_step:
+        out.print(Text(f"Next: {error.next_step}", style="cyan"))
+
+
+def _names(only: str, root: Path) -> list[str]:
+    return resolve_names([word.strip() for word in only.split(",")], written(root) or NAMES) if only else []
+
+
+@app.command()
+def build(
+    verify: Annotated[bool, typer.Option("--verify", help="Write nothing; fail if notebooks/ is out of date.")] = False,
+    only: Only = "",
+    root: Root = None,
+) -> None:
+    """Write the learner notebooks in notebooks/ from their sources in solutions/."""
+    from autograder import release
+
+    out, folder, start = console(), root or course_root(), time.perf_counter()
+    names = _names(only, folder)
+    if verify:
+        differences = release.verify(folder, names)
+        for difference in differences:
+            out.print(f"[red]✗ {difference.name}[/red]")
+            out.print("    " + difference.summary.replace("\n", "\n    "), markup=False)
+        if differences:
+            out.print("Next: run [cyan]python -m autograder build[/cyan] and commit notebooks/")
+            raise typer.Exit(1)
+        out.print(f"[green]✓[/green] {len(names or written(folder))} notebooks are what their sources give")
+        return
+    for built in release.build(folder, names):
+        out.print(f"[green]✓[/green] {built.name} {'written' if built.changed else 'unchanged'}")
+        if built.kept:
+            out.print(f"    the notebook there had been run; it was kept as {built.kept.relative_to(folder)}")
+    out.print(clock(time.perf_counter() - start))
+
+
+@app.command()
+def check(
+    notebook: Annotated[str, typer.Argument(help="A number such as 01, a name, or the path of a notebook.")],
+    kernel: Annotated[str, typer.Option(help="The Jupyter kernel to use.")] = "python3",
+    root: Root = None,
+) -> None:
+    """Run the visible checks of one notebook, and say what to fix first."""
+    from autograder.checking import check_notebook, find_notebook, show_checkup
+
+    out, path = console(), find_notebook(notebook, root or course_root())
+    with watching(f"checking {path.stem}", out) as on_cell:
+        checkup = check_notebook(path, kernel_name=kernel, on_cell=on_cell)
+    show_checkup(checkup, out)
+    if checkup.first:
+        raise typer.Exit(1)
+
+
+@app.command()
+def answers(
+    only: Only = "",
+    exercise: Annotated[str, typer.Option(help="Try the answers of this exercise alone, such as 1.4.")] = "",
+    root: Root = None,
+) -> None:
+    """Try every wrong and every alternative right answer against the checks of its exercise."""
+    from autograder.answers import try_answers
+    from autograder.answers_table import show_trial
+    from autograder.release import read_sources
+
+    out, folder = console(), root or course_root()
+    passed = True
+    for source in read_sources(folder, _names(only or exercise.partition(".")[0], folder)):
+        with watching(f"answers of {source.name}", out) as on_cell:
+            trial = try_answers(source, folder, exercise=exercise, on_cell=on_cell)
+        show_trial(trial, out)
+        passed = passed and trial.passed
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder with a folder for each student, or a zip file.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for gradebook, feedback and reports.")],
+    workers: Annotated[int, typer.Option(help="Processes at a time; 0: one for each processor.")] = 0,
+    executor: Annotated[str, typer.Option(help="What spreads the work: local (this machine).")] = "local",
+    sandbox: Annotated[str, typer.Option(help="auto, bwrap, or none: submissions can then do what you can.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Run every notebook again.")] = False,
+    time_limit: Annotated[float, typer.Option(help="Seconds for one notebook.")] = 300.0,
+    cell_limit: Annotated[float, typer.Option(help="Seconds for one cell.")] = 60.0,
+    roster: Annotated[Path | None, typer.Option(help="A text or CSV file of students: each gets a row.")] = None,
+    due: Annotated[list[str] | None, typer.Option(help="A due date, such as 02='2026-11-30 18:00:00 UTC'.")] = None,
+    late: Annotated[str, typer.Option(help="What lateness costs: none, or zero (no points at all).")] = "",
+    only: Only = "",
+    root: Root = None,
+) -> None:
+    """Grade a class: gradebook.db, grades.csv, tables for Canvas and Moodle, feedback and a report.
+
+    Run it again after written answers were graded by hand: no notebook runs twice, and all tables are made anew.
+    """
+    from autograder.grading import grade_command
+
+    folder = root or course_root()
+    dates = {_names(word.partition("=")[0], folder)[0]: word.partition("=")[2] for word in due or []}
+    code = grade_command(
+        submissions, out=out, workers=workers, executor=executor, sandbox=sandbox, force=force,
+        time_limit=time_limit, cell_limit=cell_limit, roster=roster, only=_names(only, folder), root=root,
+        due=dates, late=late,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
+) -> None:
+    """Look whether this machine can run the course, and say how to mend what is broken."""
+    from autograder.doctor import examine, healthy, show
+
+    out, findings = console(), []
+    with out.status("looking"):
+        for finding in examine():
+            show(finding, out)
+            findings.append(finding)
+    if not healthy(findings, strict=strict):
+        out.print("[bold red]Something the course needs is broken or missing: see the marked lines.[/bold red]")
+        raise typer.Exit(1)
+    out.print("[green]This machine can run the course.[/green]")
+
+
+@app.command()
+def course(
+    only: Only = "",
+    force: Annotated[bool, typer.Option("--force", help="Run also what has not changed.")] = False,
+    root: Root = None,
+) -> None:
+    """Run and grade all nine notebooks, and write build/course-report.html."""
+    from autograder.course import run_course, write_report
+
+    out, folder = console(), root or course_root()
+    report = run_course(folder, out, names=_names(only, folder), force=force)
+    page = write_report(report, folder)
+    out.print(f"{clock(report.seconds)} in all; the report is {page.relative_to(folder)}")
+    if not report.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,117 @@
+"""Run submissions behind walls and let the trusted twin judge them: :mod:`autograder.execution` as an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+from autograder.assignments import grade_id_of, is_locked
+from autograder.execution.plan import CellOutcome, Limits, Plan, PlanCell
+from autograder.mending import release_ids
+from autograder.scoring import Executed
+from autograder.sources import grading
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from autograder.execution.engine import SandboxName
+
+__all__ = ["Sandboxed", "SandboxedFactory", "plan_of"]
+
+
+class Sandboxed:
+    """An engine that has imported the course's libraries once, and runs one submission after the other."""
+
+    def __init__(self, sandbox: SandboxName) -> None:
+        from autograder.execution import open_engine
+
+        self.engine = open_engine(sandbox=sandbox)
+        self.name = f"twin, {self.engine.sandbox}"
+
+    def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
+        """Run ``notebook``; see :class:`autograder.scoring.Executor`."""
+        limits = Limits(wall_seconds=time_limit, cell_seconds=cell_limit, cpu_seconds=max(1, round(time_limit)))
+        done = self.engine.run(plan_of(notebook, release), limits=limits)
+        outcomes = {outcome.id: outcome for outcome in done.outcomes}
+        for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
+            cell.execution_count = number
+            cell.outputs = _outputs(outcomes[cell.id], number) if cell.id in outcomes else []
+        return Executed(
+            notebook,
+            done.seconds,
+            done.peak_mb,
+            done.reason if done.stopped else "",
+            frozenset(outcome.id for outcome in done.outcomes if not outcome.stopped),
+            remote=frozenset(outcome.id for outcome in done.outcomes if outcome.remote),
+        )
+
+    def close(self) -> None:
+        """End every process of the engine."""
+        self.engine.close()
+
+
+class SandboxedFactory:
+    """Makes a :class:`Sandboxed` in the worker that will use it."""
+
+    def __init__(self, sandbox: str) -> None:
+        self.sandbox = cast("SandboxName", sandbox)
+
+    def __call__(self) -> Sandboxed:
+        """Start an engine."""
+        return Sandboxed(self.sandbox)
+
+
+def plan_of(notebook: NotebookNode, release: NotebookNode) -> Plan:
+    """Return what to run for ``notebook``, a mended submission of ``release``.
+
+    The learner's process runs the learner's cells in their order. The twin runs every code cell of the release, those
+    included that the learner deleted: such a cell comes before the next one of the release that is there.
+    """
+    released = dict(zip(release_ids(release), release.cells, strict=True))
+    order = {cell_id: number for number, cell_id in enumerate(released)}
+    here = {cell.id for cell in notebook.cells}
+    lost = [cell_id for cell_id, cell in released.items() if cell_id not in here and cell.cell_type == "code"]
+    cells: list[PlanCell] = []
+    for cell in notebook.cells:
+        while lost and cell.id in order and order[lost[0]] < order[cell.id]:
+            cells.append(_plan_cell(lost[0], released[lost.pop(0)], None))
+        if cell.cell_type == "code":
+            cells.append(_plan_cell(cell.id, released.get(cell.id), cell))
+    cells += [_plan_cell(cell_id, released[cell_id], None) for cell_id in lost]
+    return Plan(cells=tuple(cells))
+
+
+def _plan_cell(cell_id: str, released: NotebookNode | None, submitted: NotebookNode | None) -> PlanCell:
+    learner = submitted.source if submitted is not None else ""
+    if released is None:
+        return PlanCell(cell_id, "free", "", learner)
+    meta = grading(released)
+    if not grade_id_of(released):
+        return PlanCell(cell_id, "free", released.source, learner)
+    if meta.get("grade") and not meta.get("solution"):
+        return PlanCell(cell_id, "test", released.source)
+    if is_locked(released):
+        return PlanCell(cell_id, "free", released.source, released.source)
+    return PlanCell(cell_id, "solution", released.source, learner)
+
+
+def _outputs(outcome: CellOutcome, number: int) -> list[NotebookNode]:
+    """Return the outputs of a cell; an error that only the outcome knows is added to them."""
+    return list(_all_outputs(outcome, number))
+
+
+def _all_outputs(outcome: CellOutcome, number: int) -> Iterator[NotebookNode]:
+    from nbformat import from_dict
+    from nbformat.v4 import new_output
+
+    shown = False
+    for output in outcome.outputs:
+        kind = output.get("output_type")
+        shown = shown or kind == "error"
+        if kind == "execute_result":
+            yield from_dict({"metadata": {}, **output, "execution_count": number})
+        else:
+            yield from_dict(output)
+    if not outcome.ok and not shown:
+        text = f"{outcome.error}: {outcome.message}"
+        yield new_output("error", ename=outcome.error or "Error", evalue=outcome.message, traceback=[text])

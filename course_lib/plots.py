@@ -1,0 +1,102 @@
+"""Figures in one house style: axes with units, and colours that colour-blind readers and grey printers tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "LINES", "MARKERS", "calibration", "lines", "style"]
+
+# Okabe & Ito 2008, ordered so that neighbours differ in lightness too.
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
+LINES = ("-", "--", "-.", ":", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+@contextmanager
+def style(*, width: float = 8.0, height: float = 3.6) -> Iterator[None]:
+    """Apply the house style to every figure drawn inside the block; sizes in inches."""
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+
+    settings: dict[Any, Any] = {
+        "figure.figsize": (width, height),
+        "figure.dpi": 110,
+        "figure.constrained_layout.use": True,
+        "axes.prop_cycle": cycler(color=COLOURS[:4]) + cycler(linestyle=LINES[:4]),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "legend.frameon": False,
+        "font.size": 10,
+    }
+    with plt.rc_context(settings):
+        yield
+
+
+def lines(
+    series: Mapping[str, pd.Series],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    events: Sequence[object] = (),
+) -> Figure:
+    """Draw one line per series over a common axis.
+
+    Parameters
+    ----------
+    series
+        Values by legend label; each series' index is the horizontal axis.
+    xlabel, ylabel
+        Axis labels, with units.
+    title
+        What the figure shows.
+    events
+        Positions on the horizontal axis to mark with a vertical line, such as retrainings.
+    """
+    import matplotlib.pyplot as plt
+
+    with style():
+        figure, axes = plt.subplots()
+        for (label, values), marker in zip(series.items(), MARKERS, strict=False):
+            axes.plot(values.index, values.to_numpy(), label=label, marker=marker, markersize=3)
+        for position in events:
+            axes.axvline(position, color="0.6", linewidth=0.8, linestyle=":")  # type: ignore[arg-type]
+        _finish(axes, xlabel, ylabel, title)
+    plt.close(figure)  # the notebook shows the returned figure once, not twice
+    return figure
+
+
+def calibration(tables: Mapping[str, pd.DataFrame], *, title: str = "Calibration") -> Figure:
+    """Draw predicted against observed late rates; tables as :func:`course_lib.evaluation.calibration_table` returns."""
+    import matplotlib.pyplot as plt
+
+    with style(width=4.6, height=4.2):
+        figure, axes = plt.subplots()
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":", label="perfect")
+        top = 0.0
+        for (label, table), marker in zip(tables.items(), MARKERS, strict=False):
+            axes.plot(table["predicted"], table["observed"], label=label, marker=marker, markersize=4)
+            top = max(top, float(table[["predicted", "observed"]].to_numpy().max()))
+        axes.set_xlim(0, min(1.0, top * 1.1))
+        axes.set_ylim(0, min(1.0, top * 1.1))
+        _finish(axes, "predicted share of late flights (0–1)", "observed share of late flights (0–1)", title)
+    plt.close(figure)
+    return figure
+
+
+def _finish(axes: Axes, xlabel: str, ylabel: str, title: str) -> None:
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.set_title(title)
+    axes.legend()
+    for label in axes.get_xticklabels():
+        label.set_rotation(0)

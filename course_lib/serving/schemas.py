@@ -1,0 +1,144 @@
+"""What the API accepts and returns, generated from the feature list: data checks, training and API cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from course_lib.features import FEATURES, ORIGINS, Feature
+
+__all__ = [
+    "EXAMPLE",
+    "BatchPrediction",
+    "Flight",
+    "ModelInfo",
+    "Prediction",
+    "Problem",
+    "Status",
+    "flights_model",
+    "row_of",
+    "rows_of",
+]
+
+_PATTERNS = {"carrier": "^[A-Z0-9]{2}$", "dest": "^[A-Z]{3}$"}
+
+EXAMPLE: dict[str, str | int | float | None] = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "ORD",
+    "distance": 719,
+    "sched_minutes": 152,
+    "dep_minute": 1080,
+    "weekday": 5,
+    "departures_in_hour": 24,
+    "temp": 39.92,
+    "dewp": 26.06,
+    "humid": 57.33,
+    "wind_speed": 13.81,
+    "precip": 0.0,
+    "visib": 10.0,
+    "pressure": 1011.4,
+}
+
+
+class _Strict(BaseModel):
+    # strict: "7" is not 7 and true is not 1. forbid: a misspelt field is an error, not a missing value.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+def _field(feature: Feature) -> tuple[Any, Any]:
+    """Return the Pydantic type and default of one feature."""
+    if feature.name == "origin":
+        return Annotated[Literal[ORIGINS], Field(description=feature.unit)], ...
+    if feature.kind == "category":
+        return Annotated[str, Field(pattern=_PATTERNS[feature.name], description=feature.unit)], ...
+    bounds = Field(ge=feature.low, le=feature.high, description=feature.unit)
+    if feature.nullable:  # an observation: a station can be down
+        return Annotated[float | None, bounds], None
+    # The timetable counts in whole miles, minutes and flights. JSON has one kind of number, so 3.0 is a whole one too;
+    # `int` would refuse it.
+    return Annotated[float, bounds, Field(multiple_of=1, json_schema_extra={"type": "integer"})], ...
+
+
+Flight: type[BaseModel] = create_model(  # type: ignore[call-overload]
+    "Flight",
+    __base__=_Strict,
+    __cls_kwargs__={"json_schema_extra": {"example": EXAMPLE}},
+    __doc__="One flight, as known at its scheduled departure. Weather may be null or left out: stations fail.",
+    **{feature.name: _field(feature) for feature in FEATURES},
+)
+
+
+def flights_model(max_rows: int) -> type[BaseModel]:
+    """Return the schema of a bulk request with 1 to ``max_rows`` flights."""
+    rows = Annotated[list[Flight], Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
+    return create_model("Flights", __base__=_Strict, __doc__="Several flights.", flights=(rows, ...))
+
+
+class Prediction(BaseModel):
+    """The answer for one flight."""
+
+    late_probability: float = Field(ge=0, le=1, description="probability of arriving 15 minutes late or more")
+    model_version: str
+
+
+class BatchPrediction(BaseModel):
+    """The answers for several flights, in the order of the request."""
+
+    late_probabilities: list[Annotated[float, Field(ge=0, le=1)]]
+    model_version: str
+
+
+class Status(BaseModel):
+    """Whether the service lives, or is ready for traffic."""
+
+    status: str
+
+
+class ModelInfo(BaseModel):
+    """The model in service."""
+
+    version: str
+    run_id: str
+    sha256: str
+    features: list[str]
+
+
+class FieldProblem(BaseModel):
+    """One refused field."""
+
+    field: str
+    problem: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 wants it: the same shape for every status."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] = []
+
+
+_NAMES = tuple(feature.name for feature in FEATURES)
+
+
+def row_of(flight: BaseModel | Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a flight's values in the order of the features.
+
+    Examples
+    --------
+    >>> row_of(EXAMPLE)[:3]
+    ('UA', 'EWR', 'ORD')
+    """
+    values: Mapping[str, Any] = flight.__dict__ if isinstance(flight, BaseModel) else flight
+    return tuple([values.get(name) for name in _NAMES])
+
+
+def rows_of(flights: Sequence[BaseModel | Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return :func:`row_of` of every flight."""
+    return [row_of(flight) for flight in flights]

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Install the system engines that the course can use, from Debian's or Ubuntu's packages.
+#   engines.sh          install what is missing (needs root)
+#   engines.sh --auto   install if that is possible without asking anybody; otherwise say what to run
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# package : the program that shows it is there
+engines=(
+    bubblewrap:bwrap
+    chromium:chromium
+    containernetworking-plugins:/usr/lib/cni/bridge
+    debootstrap:debootstrap
+    docker.io:dockerd
+    docker-compose:docker-compose
+    haproxy:haproxy
+    iptables:iptables
+    podman:podman
+    prometheus:prometheus
+    runc:runc
+)
+
+missing=()
+for engine in "${engines[@]}"; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "${engine#*:}" >/dev/null || missing+=("${engine%%:*}")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+
+if [ "${1:-}" = "--auto" ]; then
+    if [ "${ENGINES:-}" = "no" ]; then
+        echo "Leaving the system as it is (ENGINES=no). Not installed: ${missing[*]}."
+        exit 0
+    fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "These optional engines are not installed: ${missing[*]}."
+        echo "The course runs without them and says what it leaves out. To have them: sudo make engines"
+        exit 0
+    fi
+    echo "Running as root on a Debian-like system: installing ${missing[*]} (say ENGINES=no to leave the system alone)."
+elif ! command -v apt-get >/dev/null; then
+    echo "make engines installs Debian packages, and apt-get is not here. Install by your own means: ${missing[*]}" >&2
+    exit 1
+elif [ "$(id -u)" -ne 0 ]; then
+    echo "make engines installs system packages and needs root: sudo make engines" >&2
+    exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# The daemons are started by the course when it needs them, on loopback; the packages must not start their own.
+# Their scripts ask this file first (see invoke-rc.d); it goes again, unless the machine already had one.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$log" "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -20 "$log" >&2
+    echo "Installing ${missing[*]} failed; the course goes on without them and says so." >&2
+    [ "${1:-}" = "--auto" ] && [ -z "${CI:-}" ] && exit 0
+    exit 1
+fi
+echo "Installed: ${missing[*]}."

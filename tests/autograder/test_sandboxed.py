@@ -1,0 +1,107 @@
+"""What is sent to the sandbox and to the twin, and what is made of what comes back."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from nbformat.v4 import new_code_cell
+
+from autograder.execution.plan import CellOutcome, ExecutedSubmission
+from autograder.mending import mend
+from autograder.sandboxed import Sandboxed, plan_of
+from autograder.scoring import score
+from tests.fixtures.tiny_class import GOOD_RATE, cell_of, handed_in, tiny
+
+
+def plan(notebook):
+    return plan_of(mend(notebook, tiny()).notebook, tiny().graded).cells
+
+
+def test_tests_go_to_the_twin_only_and_solutions_carry_their_stub():
+    cells = {cell.id: cell for cell in plan(handed_in())}
+    hidden = cells[cell_of(tiny().graded, "hidden-1-1").id]
+    solution = cells[cell_of(tiny().graded, "ex-1-1").id]
+    assert (hidden.kind, hidden.learner) == ("test", "")
+    assert "secret_rates" in hidden.release
+    assert (solution.kind, solution.learner) == ("solution", GOOD_RATE)
+    assert "NotImplementedError" in solution.release
+
+
+def test_nothing_of_the_tests_is_sent_to_the_learners_process():
+    submitted = handed_in()
+    submitted.cells.append(copy.deepcopy(cell_of(submitted, "hidden-1-1")))
+    assert not any("secret_rates" in cell.learner or "hidden_cases" in cell.learner for cell in plan(submitted))
+
+
+def test_the_twin_runs_the_release_of_a_cell_that_the_learner_changed():
+    submitted = handed_in()
+    setup = next(cell for cell in submitted.cells if cell.source.startswith("import math"))
+    setup.metadata["submitted_id"] = setup.id
+    setup.source = "RATES = [1, 1, 1]"
+    cell = next(cell for cell in plan(submitted) if cell.learner == "RATES = [1, 1, 1]")
+    assert cell.kind == "free"
+    assert cell.release.startswith("import math")
+
+
+def test_cells_the_learner_added_run_in_the_learners_process_only():
+    submitted = handed_in()
+    submitted.cells.insert(3, new_code_cell("x = 1"))
+    cell = next(cell for cell in plan(submitted) if cell.learner == "x = 1")
+    assert (cell.kind, cell.release) == ("free", "")
+
+
+@pytest.mark.parametrize("lost", ["import math", "def mean_rate"])
+def test_cells_the_learner_deleted_still_have_their_place_in_the_twin(lost):
+    submitted = handed_in()
+    submitted.cells = [cell for cell in submitted.cells if not cell.source.startswith(lost)]
+    cells = plan(submitted)
+    place = next(n for n, cell in enumerate(cells) if cell.release.startswith(lost))
+    assert cells[place].learner == ""
+    first_test = next(n for n, cell in enumerate(cells) if cell.kind == "test")
+    assert place < first_test
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
+class Recorded:
+    """An engine that answers every plan with the same outcomes for its tests."""
+
+    sandbox = "recorded"
+
+    def __init__(self, **outcome):
+        self.outcome = outcome
+
+    def run(self, plan, *, limits):
+        outcomes = (
+            CellOutcome(cell.id, cell.kind, **(self.outcome if cell.kind == "test" else {"ok": True}))
+            for cell in plan.cells
+        )
+        return ExecutedSubmission(outcomes=tuple(outcomes), seconds=1.0, peak_mb=2.0, sandbox="recorded")
+
+
+def graded(**outcome):
+    executor = Sandboxed.__new__(Sandboxed)
+    executor.engine, executor.name = Recorded(**outcome), "recorded"
+    mended = mend(handed_in(), tiny())
+    executed = executor.run(mended.notebook, tiny().graded, time_limit=10, cell_limit=5)
+    return {c.check.grade_id: c for c in score(executed, tiny(), untouched=mended.untouched)}
+
+
+def test_what_the_twin_says_of_a_check_reaches_the_learner():
+    result = graded(ok=False, error="CheckFailed", message="divide by the count")["hidden-1-1"]
+    assert (result.points, result.message) == (0, "divide by the count")
+
+
+def test_what_the_learners_code_says_in_a_hidden_test_does_not():
+    results = graded(ok=False, error="AssertionError", message="called with [0.125]", remote=True)
+    assert "0.125" not in results["hidden-1-1"].message
+    assert "0.125" in results["check-1-1"].message
+
+
+def test_a_learners_process_that_was_stopped_is_explained():
+    results = graded(ok=False, error="DeadKernelError", message="Your code was stopped: memory.", stopped="memory")
+    assert results["hidden-1-1"].message == "Your code was stopped: memory."
+
+
+def test_a_check_that_held_earns_its_points():
+    assert [r.points for r in graded(ok=True).values()] == [1, 2, 1, 3, None]

@@ -1,0 +1,227 @@
+"""The same notebooks give the same scores as stock nbgrader, run beside it, except where we differ on purpose.
+
+The notebooks are the ones nbgrader tests itself with; they are read from the installed package.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+
+from autograder.assignments import Assignment, any_spec, grade_id_of
+from autograder.grading import GradingOptions, grade_submission
+from autograder.plain_kernel import PlainKernel
+from tests.fixtures.tiny_class import cell_of, handed_in, tiny
+from tests.parity.stock import CELL_LIMIT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first test waits for both graders
+
+ROOT = Path(__file__).parents[2]
+TINY = "01_tiny"
+
+SAME = [  # source, submission
+    ("submitted-unchanged", "submitted-unchanged"),
+    ("submitted-unchanged", "submitted-changed"),
+    ("submitted-unchanged", "submitted-cheat-attempt"),
+    ("submitted-unchanged", "submitted-cheat-attempt-alternative"),
+    ("submitted-unchanged", "submitted-grade-cell-changed"),
+    ("submitted-unchanged", "submitted-locked-cell-changed"),
+    ("autotest-simple", "autotest-simple-changed"),
+    ("autotest-simple", "autotest-simple-unchanged"),
+    ("autotest-hashed", "autotest-hashed-changed"),
+    ("autotest-hashed", "autotest-hashed-unchanged"),
+    ("autotest-multi", "autotest-multi-changed"),
+    ("autotest-multi", "autotest-multi-unchanged"),
+    ("autotest-hidden", "autotest-hidden-changed-right"),
+    ("autotest-hidden", "autotest-hidden-changed-wrong"),
+    ("autotest-hidden", "autotest-hidden-unchanged"),
+    ("test-hidden-tests", "test-hidden-tests"),
+    ("timeout", "timeout"),
+    ("infinite-loop", "infinite-loop"),
+    ("validating-environment-variable", "validating-environment-variable"),
+    ("validation-zero-points", "validation-zero-points"),
+    ("manually-graded-code-cell", "manually-graded-code-cell"),
+    (TINY, "perfect"),
+    (TINY, "partial"),
+]
+
+
+def shipped(name):
+    """Return the text of a notebook that nbgrader ships."""
+    folders = [files("nbgrader") / "tests" / part / "files" for part in ("apps", "preprocessors")]
+    return next(path.read_text(encoding="utf-8") for f in folders if (path := f / f"{name}.ipynb").is_file())
+
+
+def differing():
+    """Return the submissions on which we differ on purpose."""
+    double = handed_in()
+    double.cells.append(copy.deepcopy(cell_of(double, "check-1-1")))
+    double.cells[-1].id = "again"
+    deleted = handed_in()
+    deleted.cells.remove(cell_of(deleted, "hidden-1-1"))
+    noisy = (
+        "import sys\ndef mean_rate(rates):\n    print('careful', file=sys.stderr)\n    return sum(rates) / len(rates)"
+    )
+    greedy = (
+        "class Yes(list):\n    __eq__ = lambda a, b: 9\ndef late(minutes):\n    return Yes(m >= 15 for m in minutes)"
+    )
+    early = handed_in()
+    early.cells.insert(0, early.cells.pop(early.cells.index(cell_of(early, "check-1-2"))))
+    return {
+        "double": double,
+        "deleted": deleted,
+        "noisy": handed_in(rate=noisy),
+        "exits": handed_in(late="import os\ndef late(minutes):\n    os._exit(0)"),
+        "greedy": handed_in(late=greedy),
+        "early": early,
+    }
+
+
+def hand_in(course, name, student, text):
+    path = course / "submitted" / student / name / f"{name}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A course folder with every source and submission."""
+    course = tmp_path_factory.mktemp("course")
+    (course / "autotests.yml").write_text(
+        (files("nbgrader") / "tests" / "apps" / "files" / "autotests.yml").read_text(encoding="utf-8")
+    )
+    tiny_source = nbformat.writes(jupytext.read(ROOT / "tests" / "fixtures" / "tiny" / f"{TINY}.py"))
+    partial = handed_in(late="def late(minutes):\n    return [m > 15 for m in minutes]")
+    own = {"perfect": handed_in(), "partial": partial}
+    for source, submission in SAME:
+        path = course / "source" / source / f"{source}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(tiny_source if source == TINY else shipped(source))
+        text = nbformat.writes(own[submission]) if source == TINY else shipped(submission)
+        hand_in(course, source, submission, text)
+    for student, notebook in differing().items():
+        hand_in(course, TINY, student, nbformat.writes(notebook))
+    hand_in(course, "submitted-unchanged", "metadata", shipped("test-with-output"))
+    return course
+
+
+@pytest.fixture(scope="module")
+def graded(course):
+    """What stock nbgrader gave and what we gave, by assignment and student."""
+    result = course / "stock.json"
+    command = [sys.executable, "-m", "tests.parity.stock", str(course), str(result)]
+    log = course / "stock.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            while not (course / "generated").exists():
+                assert process.poll() is None, log.read_text()[-3000:]
+                wait(process, 0.2)
+            ours = grade_all(course)
+            assert process.wait(timeout=500) == 0, log.read_text()[-3000:]
+        finally:
+            process.kill()
+            process.wait()
+    return json.loads(result.read_text()), ours
+
+
+def wait(process, seconds):
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def grade_all(course):
+    options = GradingOptions(cell_limit=CELL_LIMIT, time_limit=60)
+    assignments = {path.name: assignment_in(course, path.name) for path in (course / "source").iterdir()}
+    return {
+        f"{path.parent.name}/{path.parents[1].name}": grade_submission(
+            path, assignments[path.parent.name], executor=PlainKernel(), options=options
+        )
+        for path in sorted((course / "submitted").rglob("*.ipynb"))
+    }
+
+
+def assignment_in(course, name):
+    """Return the assignment as nbgrader recorded it: its release, with the sources in its gradebook."""
+    learner = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
+    graded = copy.deepcopy(learner)
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "parity") as book:
+        recorded = {cell.name: cell.source for cell in book.find_notebook(name, name).source_cells}
+    for cell in graded.cells:
+        cell.source = recorded.get(grade_id_of(cell), cell.source)
+    return Assignment(any_spec(graded, name), learner, graded)
+
+
+@pytest.mark.parametrize(("source", "submission"), SAME)
+def test_the_scores_are_those_of_stock_nbgrader(graded, source, submission):
+    stock, ours = (side[f"{source}/{submission}"] for side in graded)
+    assert stock["success"]
+    assert {check.check.grade_id: check.points for check in ours.checks} == stock["grades"]
+
+
+def pair(graded, student):
+    """Return stock's result and ours for a submission of the tiny notebook."""
+    stock, ours = (side[f"{TINY}/{student}"] for side in graded)
+    return stock, ours
+
+
+def test_difference_a_duplicated_cell_stops_nbgrader_and_not_us(graded):
+    stock, ours = pair(graded, "double")
+    assert not stock["success"]
+    assert (ours.status, ours.score) == ("graded", 7)
+
+
+def test_difference_a_deleted_test_has_no_score_in_nbgrader_and_is_put_back_by_us(graded):
+    stock, ours = pair(graded, "deleted")
+    assert stock["grades"]["hidden-1-1"] is None
+    assert ours.score == 7
+
+
+def test_difference_a_warning_costs_the_points_in_nbgrader_and_nothing_with_us(graded):
+    stock, ours = pair(graded, "noisy")
+    assert stock["grades"]["check-1-1"] == stock["grades"]["hidden-1-1"] == 0
+    assert ours.score == 7
+
+
+def test_difference_a_dead_kernel_voids_the_submission_in_nbgrader_and_keeps_earned_points_with_us(graded):
+    stock, ours = pair(graded, "exits")
+    assert not stock["success"]
+    assert (ours.status, ours.score) == ("failed", 3)
+
+
+def test_difference_a_score_above_the_maximum_is_an_error_in_nbgrader_and_the_maximum_with_us(graded):
+    stock, ours = pair(graded, "greedy")
+    assert not stock["success"]
+    earned = next(c.points for c in ours.checks if c.check.grade_id == "hidden-1-2")
+    assert earned == 3
+
+
+def test_difference_a_check_above_its_solution_fails_in_nbgrader_and_is_moved_back_by_us(graded):
+    stock, ours = pair(graded, "early")
+    assert stock["grades"]["check-1-2"] == 0
+    assert ours.score == 7
+
+
+def test_difference_metadata_of_another_notebook_stop_nbgrader_and_not_us(graded):
+    stock, ours = (side["submitted-unchanged/metadata"] for side in graded)
+    assert not stock["success"]
+    assert ours.status == "graded"
+
+
+def test_difference_a_student_without_notebook_has_no_row_in_nbgrader_and_one_with_us(graded, tmp_path):
+    stock, _ = graded
+    assert not any(key.endswith("/absent") for key in stock)
+    result = grade_submission(tmp_path / "absent.ipynb", tiny(), executor=PlainKernel(), student="absent")
+    assert (result.status, result.score) == ("rejected", 0)
+    assert result.reason
