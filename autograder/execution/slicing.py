@@ -46,8 +46,8 @@ class _Facts:
 def lean(plan: Plan, *, bold: bool = False) -> Plan:
     """Return ``plan`` without the work no check can notice, learner-independent cells first.
 
-    Cells keep their ids; a cell that is left out stays in the plan with nothing to run. ``bold`` also leaves out cells that
-    only call methods for their effect (log a run, register a model): right where checks use stores of their own.
+    Cells keep their ids; a cell that is left out stays in the plan with nothing to run. ``bold`` also leaves out cells
+    that only call methods for their effect (log a run, register a model): right where checks use stores of their own.
     """
     numbered = [replace(cell, number=cell.number or i) for i, cell in enumerate(plan.cells, 1)]
     kept = _needed(numbered, bold=bold)

