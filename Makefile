@@ -5,6 +5,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export ITERATIVE_DO_NOT_TRACK := 1
 export DO_NOT_TRACK := 1
 export WANDB_MODE := offline
+export OMP_WAIT_POLICY := passive
 
 .PHONY: help lab course test grade check answers build env engines lock clean
 help:     ## list the targets

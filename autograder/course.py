@@ -102,9 +102,11 @@ def _run(source: Source, root: Path, out: Console) -> NotebookReport:
 
     saved = root / "build" / "executed" / f"{source.name}.ipynb"
     with watching(source.name, out) as on_cell:
-        reference = run_notebook(named(source.notebook), allow_errors=True, save_to=saved, on_cell=on_cell)
+        reference = run_notebook(
+            named(source.notebook), allow_errors=True, save_to=saved, save_each_cell=False, on_cell=on_cell
+        )
     with watching(f"{source.name}, untouched learner copy", out) as on_cell:
-        copy = run_notebook(release_of(source), allow_errors=True, on_cell=on_cell)
+        copy = run_notebook(release_of(source), allow_errors=True, save_each_cell=False, on_cell=on_cell)
     page = saved.with_suffix(".html")
     page.write_text(executed_page(reference.notebook, source.spec.title), encoding="utf-8")
     return replace(judge(source, reference, copy), executed=f"executed/{page.name}")

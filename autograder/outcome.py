@@ -42,7 +42,7 @@ class Run:
 
     notebook: NotebookNode = field(repr=False)
     seconds: float  # wall time, from the start of the process to its end
-    peak_mb: float  # resident memory of the kernel and all it started, largest sum of one moment
+    peak_mb: float  # memory of the kernel and all it started (shared pages once), largest sum of one moment
     cpu_seconds: float = 0.0  # processor time of the same processes: what a run costs on a busy machine too
     died: str = ""  # why not every cell ran although none failed; else empty
     leftovers: tuple[str, ...] = ()  # processes that were still running after the last cell

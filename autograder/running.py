@@ -50,6 +50,7 @@ QUIET = {  # no telemetry, and figures that end up in the notebook
     "ITERATIVE_DO_NOT_TRACK": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",  # the environment's kernel, not one of the same name in the user's home
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",  # on shared processors OpenMP's threads spin for one another: 12 s instead of 2
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "WANDB_MODE": "offline",
@@ -242,10 +243,22 @@ class _Watch:
             for child in psutil.Process(pid).children(recursive=True):
                 self._cpu.setdefault(child, 0.0)
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    total += child.memory_info().rss
+                    total += _memory(child)
                     times = child.cpu_times()
                     self._cpu[child] = times.user + times.system
         self.peak = max(self.peak, total / 2**20)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Return the bytes of memory that a process costs.
+
+    On Linux a page that n processes share counts 1/n in each (PSS): forked workers and servers share most of theirs,
+    and the sum of resident sizes would count it once a process.
+    """
+    try:
+        return int(process.memory_full_info().pss)
+    except (AttributeError, psutil.AccessDenied):  # another system, or a process of somebody else
+        return int(process.memory_info().rss)
 
 
 def _read(output: Path, log: Path, watch: _Watch) -> NotebookNode:

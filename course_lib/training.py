@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from course_lib import features
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from sklearn.pipeline import Pipeline
+    from threadpoolctl import ThreadpoolController
 
 __all__ = ["TrainingConfig", "learning_curve", "predict", "split_by_time", "train"]
 
@@ -89,8 +91,21 @@ def train(frame: pd.DataFrame, config: TrainingConfig | None = None) -> Pipeline
 
 def predict(model: Any, frame: pd.DataFrame) -> np.ndarray:
     """Return each flight's probability of arriving late, as floats between 0 and 1, shape ``(len(frame),)``."""
-    probabilities: np.ndarray = model.predict_proba(features.select(frame))[:, 1]
+    with _threads().limit(limits=1, user_api="openmp"):
+        probabilities: np.ndarray = model.predict_proba(features.select(frame))[:, 1]
     return probabilities
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return the control of the OpenMP threads, looked up once.
+
+    A second thread saves nothing on a few thousand rows. On a machine whose processors are all busy its waiting costs
+    seconds: OpenMP's threads spin until the slowest is done.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def split_by_time(frame: pd.DataFrame, *, first_test_month: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -65,6 +65,7 @@ engines.table("docker", "podman", "compose", "hadolint")
 
 # %%
 engine = containers.open_engine()
+engine.load_ahead(desk.mlflow_image(), desk.PROMETHEUS_IMAGE)  # in the background: section 5.9 needs them
 Markdown(f"**Mode here: `{engine.mode}`** ({engine.reason}).")
 
 # %% [markdown]

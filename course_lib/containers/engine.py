@@ -19,6 +19,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -83,6 +84,7 @@ class Engine:
         self.host = host
         self.client = list(client)
         self._archives: dict[str, Archive] = {}
+        self._loading: dict[str, Future[bool]] = {}
         self._index: offline.WheelIndex | None = None
         self._api: docker.DockerClient | None = None
         order = {"client": self.client, "session": self.session, "engine": list(daemon), "folder": str(folder)}
@@ -217,11 +219,21 @@ class Engine:
         """Return whether an image is there, loading it from the course's cache if that holds it."""
         import docker
 
+        if image in self._loading:
+            self._loading.pop(image).result()
         try:
             self.api.images.get(self.name(image))
         except docker.errors.ImageNotFound:
             return image_cache(image).exists() and self._load(image)
         return True
+
+    def load_ahead(self, *images: str) -> None:
+        """Begin to load images from the course's cache in the background; :meth:`has` waits for its image."""
+        pool = ThreadPoolExecutor(1)  # one after the other: they share the machine with what goes on meanwhile
+        for image in images:
+            if image_cache(image).exists() and not self.api.images.list(name=self.name(image)):
+                self._loading[image] = pool.submit(self._load, image)
+        pool.shutdown(wait=False)
 
     def name(self, tag: str) -> str:
         """Return the full name of an image: Podman's API looks short ones up under Docker Hub's name only."""
@@ -238,6 +250,10 @@ class Engine:
     def close(self) -> None:
         """Remove everything the session made, and stop the engine if the session started it."""
         atexit.unregister(self.close)
+        for loading in self._loading.values():
+            if not loading.cancel():
+                loading.result()
+        self._loading.clear()
         if self._index is not None:
             self._index.close()
             self._index = None

@@ -97,6 +97,9 @@ class PlanEngine:
         self._running.append(planned)
         return planned
 
+    def load_ahead(self, *images: str) -> None:
+        """Do nothing: no image is ever needed here."""
+
     def close(self) -> None:
         """Stop every process and remove the scratch folder."""
         atexit.unregister(self.close)

@@ -19,6 +19,7 @@ from course_lib.serving.loadtest import Load
 
 __all__ = ["curve"]
 
+_PATIENCE_S = 3  # seconds that users may still wait for an answer after the last step
 _WARM_UP = 0.3  # share of each step that is not counted: users arrive, connections are opened
 
 
@@ -77,7 +78,8 @@ def _locust(
         (folder / "bodies.json").write_text(json.dumps(bodies or [EXAMPLE]))
         settings = {"DESK_STEPS": ",".join(map(str, users)), "DESK_STEP_S": str(step_s), "DESK_PACE": str(pace)}
         settings |= {"DESK_BODIES": str(folder / "bodies.json"), "DESK_OUT": str(folder / "seen.json")}
-        command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", url, "--locustfile"]
+        command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", url]
+        command += ["--stop-timeout", str(_PATIENCE_S), "--locustfile"]
         command += [str(Path(__file__).with_name("locustfile.py"))]
         done = subprocess.run(
             command, env=os.environ | settings, capture_output=True, text=True, check=False, cwd=scratch, timeout=300
