@@ -26,6 +26,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "features",
+    "monitoring",
     "packaging",
     "plots",
     "processes",

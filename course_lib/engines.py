@@ -129,7 +129,27 @@ ENGINES: dict[str, Engine] = {
         "schemathesis", _package("schemathesis"), "attacks an API from its own document", "the attack is left out"
     ),
     "prometheus": Engine(
-        "Prometheus", _program("prometheus", "--version"), "collects metrics, checks alert rules", "it is left out"
+        "Prometheus",
+        _program("prometheus", "--version"),
+        "collects metrics, evaluates alert rules",
+        "the same rules are evaluated in Python over scraped samples",
+    ),
+    "alertmanager": Engine(
+        "Alertmanager",
+        _program("prometheus-alertmanager", "--version"),
+        "groups alerts and calls the webhook",
+        "the course posts the alert to the webhook itself",
+    ),
+    "promtool": Engine(
+        "promtool",
+        _program("promtool", "--version"),
+        "checks and unit-tests alert rules",
+        "the rules are only played in Python",
+    ),
+    "evidently": Engine("Evidently", _package("evidently"), "drift reports", "the course's own detector alone"),
+    "river": Engine("river", _package("river"), "detectors for streams", "the comparison is left out"),
+    "grafana": Engine(
+        "Grafana SDK", _package("grafana-foundation-sdk"), "dashboards as code", "the dashboard is left out"
     ),
     "chromium": Engine(
         "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"

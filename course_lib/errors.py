@@ -8,6 +8,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "ExportError",
+    "MonitoringError",
     "PromotionError",
     "RegistryError",
     "RolloutError",
@@ -71,6 +72,10 @@ class ExportError(CourseError):
 
 class BundleError(CourseError):
     """A bundle is changed, incomplete, unsigned or of an unknown format, and was refused."""
+
+
+class MonitoringError(CourseError):
+    """A metric, rule, alert or dashboard is wrong, or could not be delivered."""
 
 
 class RolloutError(CourseError):

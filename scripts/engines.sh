@@ -17,6 +17,7 @@ engines=(
     iptables:iptables
     podman:podman
     prometheus:prometheus
+    prometheus-alertmanager:prometheus-alertmanager
     runc:runc
 )
 

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
 import doctest
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from course_lib import data, retraining, training
+from course_lib import data, training
 from course_lib.errors import DataError
-from course_lib.retraining import NEVER, Decision, Evidence, Policy, decide, replay
+from course_lib.retraining import (
+    NEVER,
+    Decision,
+    Evidence,
+    Policy,
+    Trigger,
+    close_the_loop,
+    decide,
+    policy,
+    replay,
+    trigger,
+)
 
 SMALL = training.TrainingConfig(max_iter=5)
 START = pd.Timestamp("2013-02-01", tz="UTC")
@@ -50,7 +62,8 @@ def test_a_policy_without_rules_never_retrains():
 
 
 def test_the_examples_in_the_documentation_are_true():
-    assert doctest.testmod(retraining).failed == 0
+    for module in (policy, trigger):
+        assert doctest.testmod(module).failed == 0
 
 
 def test_a_frozen_replay_serves_the_first_model_to_every_later_flight(weeks_of_flights):
@@ -134,3 +147,53 @@ def test_a_start_without_time_zone_is_utc(weeks_of_flights):
 def test_a_replay_needs_flights_before_and_after_its_start(weeks_of_flights, start, message):
     with pytest.raises(DataError, match=message):
         replay(weeks_of_flights, NEVER, start=start, config=SMALL)
+
+
+DAY = datetime(2013, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("alert", "status", "days_ago", "retrain", "reason"),
+    [
+        ("DeskRankingDecayed", "firing", [], True, "DeskRankingDecayed; never trained before"),
+        ("DeskRankingDecayed", "firing", [6.9], False, "cooling down: trained 6.9 days ago"),
+        ("DeskRankingDecayed", "firing", [7], True, "DeskRankingDecayed; trained 7.0 days ago"),
+        ("DeskRankingDecayed", "firing", [29, 20, 10], False, "budget spent: 3 trainings in 30 days"),
+        ("DeskRankingDecayed", "firing", [31, 20, 10], True, "DeskRankingDecayed; trained 10.0 days ago"),
+        ("DeskRankingDecayed", "resolved", [], False, "DeskRankingDecayed is over"),
+        ("DeskInputsDrifted", "firing", [], False, "DeskInputsDrifted is nothing that a training can cure"),
+    ],
+)
+def test_a_trigger_says_whether_an_alert_starts_a_training_and_why(alert, status, days_ago, retrain, reason):
+    history = [DAY - timedelta(days=days) for days in days_ago]
+    decision = Trigger().decide(alert, status, now=DAY, history=history)
+    assert decision.retrain is retrain
+    assert decision.reason.startswith(reason)
+
+
+def test_a_trigger_whose_clock_ran_backwards_says_so():
+    with pytest.raises(DataError, match="a training is noted for 2013-06-04"):
+        Trigger().decide("DeskRankingDecayed", "firing", now=DAY, history=[DAY + timedelta(days=1)])
+
+
+def test_the_closed_loop_over_the_year_beats_the_frozen_model_in_ranking_and_calibration():
+    year = data.flights(range(1, 13)).iloc[::6].reset_index(drop=True)
+    frozen = replay(year, NEVER, start=START).weeks
+    closed = close_the_loop(year, start=START)
+    assert closed.weeks["auc"].mean() > frozen["auc"].mean() + 0.005
+    assert closed.weeks["calibration_error"].mean() < 0.9 * frozen["calibration_error"].mean()
+    assert len(closed.retrainings) > 5
+    assert all(made.reason for made in closed.retrainings)
+
+
+def test_the_daily_level_uses_only_labels_of_flights_that_have_landed(weeks_of_flights):
+    moment = pd.Timestamp("2013-03-06", tz="UTC")
+    unknown = weeks_of_flights["label_known_at"] > moment
+    flipped = weeks_of_flights.assign(late=weeks_of_flights["late"].where(~unknown, ~weeks_of_flights["late"]))
+    one, other = (
+        replay(f, NEVER, start=START, config=SMALL, recalibrate_days=2.0).predictions
+        for f in (weeks_of_flights, flipped)
+    )
+    until = weeks_of_flights["sched_dep"] < moment + pd.Timedelta(days=1)
+    assert one[until].equals(other[until])
+    assert not one.equals(other)

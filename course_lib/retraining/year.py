@@ -1,12 +1,12 @@
-"""Stage K, retraining: when to train again, why, and what the whole year looks like under a policy.
+"""The year under a policy: played week by week, with nothing known before its time.
 
 A policy sees only what was known at the moment it decides: predictions as they were served, and labels of flights that
-had landed. The replay below plays the year with that rule, so a policy that peeks cannot look good.
+had landed. The replay plays the year with that rule, so a policy that peeks cannot look good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -14,102 +14,17 @@ from typing import TYPE_CHECKING
 
 from course_lib import data, evaluation, features, training
 from course_lib.errors import DataError
+from course_lib.retraining.policy import Decision, Evidence, Policy, decide
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-__all__ = ["NEVER", "Decision", "Evidence", "Policy", "Replay", "Retraining", "decide", "replay"]
+__all__ = ["Replay", "Retraining", "replay"]
 
 _PLAYED = (*features.NAMES, "sched_dep", "late", "label_known_at")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """When a model is trained again.
-
-    Attributes
-    ----------
-    cool_down_days
-        Fewest days between two trainings: one bad week must not cause a storm of them.
-    max_age_days
-        A model older than this is replaced even if it looks healthy; ``None`` switches the rule off.
-    min_auc
-        Below this AUC on recent flights the model is replaced; ``None`` switches the rule off.
-    max_gap
-        Largest tolerated distance between mean prediction and late rate on recent flights; ``None`` switches it off.
-    min_labels
-        Fewest recent labelled flights on which a decision may rest.
-    window_days
-        How far back "recent" reaches.
-    """
-
-    cool_down_days: int = 14
-    max_age_days: int | None = 60
-    min_auc: float | None = 0.62
-    max_gap: float | None = 0.06
-    min_labels: int = 2_000
-    window_days: int = 14
-
-
-NEVER = Policy(max_age_days=None, min_auc=None, max_gap=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What is known about the model in service at one moment.
-
-    Attributes
-    ----------
-    age_days
-        Days since it was trained.
-    labels
-        Recent flights that it scored and whose labels are known.
-    auc
-        Its AUC on them; ``None`` if it cannot be computed.
-    gap
-        Mean prediction minus late rate on them; ``None`` if there are none.
-    """
-
-    age_days: float
-    labels: int
-    auc: float | None
-    gap: float | None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether to train again, and why (or why not)."""
-
-    retrain: bool
-    reason: str
-
-
-def decide(policy: Policy, evidence: Evidence) -> Decision:
-    """Apply ``policy`` to ``evidence``.
-
-    Examples
-    --------
-    >>> decide(Policy(), Evidence(age_days=3, labels=5000, auc=0.55, gap=0.0)).reason
-    'cooling down: trained 3 days ago, 14 are needed'
-    >>> decide(Policy(), Evidence(age_days=20, labels=5000, auc=0.55, gap=0.0)).reason
-    'AUC 0.550 on 5,000 recent flights is below 0.62'
-    """
-    if evidence.age_days < policy.cool_down_days:
-        return Decision(
-            False, f"cooling down: trained {evidence.age_days:.0f} days ago, {policy.cool_down_days} are needed"
-        )
-    if policy.max_age_days is not None and evidence.age_days >= policy.max_age_days:
-        return Decision(True, f"age: trained {evidence.age_days:.0f} days ago, the limit is {policy.max_age_days}")
-    if evidence.labels < policy.min_labels:
-        return Decision(False, f"too little evidence: {evidence.labels:,} labels, {policy.min_labels:,} are needed")
-    if policy.min_auc is not None and evidence.auc is not None and evidence.auc < policy.min_auc:
-        text = f"AUC {evidence.auc:.3f} on {evidence.labels:,} recent flights is below {policy.min_auc}"
-        return Decision(True, text)
-    if policy.max_gap is not None and evidence.gap is not None and abs(evidence.gap) > policy.max_gap:
-        text = f"calibration: mean prediction is {evidence.gap:+.3f} off the late rate, {policy.max_gap} is tolerated"
-        return Decision(True, text)
-    return Decision(False, "healthy")
+_FEWEST = 30  # labels that a day's recalibration needs
 
 
 @dataclass(frozen=True)
@@ -150,6 +65,7 @@ def replay(
     start: str | pd.Timestamp,
     config: training.TrainingConfig | None = None,
     window_days: int = 14,
+    recalibrate_days: float | None = None,
 ) -> Replay:
     """Play ``frame`` from ``start`` on, week by week, as it would have happened.
 
@@ -168,6 +84,9 @@ def replay(
         Hyperparameters of every training.
     window_days
         How far back "recent" reaches where the policy is a function; a :class:`Policy` says it itself.
+    recalibrate_days
+        If given, the level of the predictions (not their order) is set anew each day, from the labels of flights that
+        departed within so many days and have landed. Costs nothing, and follows the weather that no retraining can.
 
     Raises
     ------
@@ -182,6 +101,7 @@ def replay(
     frame = frame.loc[:, frame.columns.isin(_PLAYED)]  # each week copies rows: carry no column that nobody reads
     (model, _), trained_at = _fit(frame, begin, config), begin
     served = pd.Series(float("nan"), index=frame.index)
+    raw = served.copy()  # before recalibration
     retrainings: list[Retraining] = []
     for moment, until in _weeks(frame, begin):
         decision = judge(_evidence(frame, served, moment, days, (moment - trained_at).total_seconds() / 86_400))
@@ -190,7 +110,9 @@ def replay(
             retrainings.append(Retraining(moment, decision.reason, rows))
         week = frame[(frame["sched_dep"] >= moment) & (frame["sched_dep"] < until)]
         if not week.empty:
-            served[week.index] = training.predict(model, week)
+            raw[week.index] = training.predict(model, week)
+            for index, guesses in _as_served(frame, raw, week, recalibrate_days):
+                served[index] = guesses
     truth = data.labelled(frame.loc[served.notna()])
     return Replay(evaluation.weekly(truth, served[truth.index].to_numpy()), tuple(retrainings), served, model)
 
@@ -208,6 +130,28 @@ def _fit(frame: pd.DataFrame, moment: pd.Timestamp, config: training.TrainingCon
     """Return a model trained on every label known at ``moment``, and how many there were."""
     known = data.labelled(frame, as_of=moment)
     return training.train(known, config), len(known)
+
+
+def _as_served(
+    frame: pd.DataFrame, raw: pd.Series, week: pd.DataFrame, days: float | None
+) -> Iterator[tuple[pd.Index, np.ndarray]]:
+    """Yield a week's flights with the predictions that leave the house: as they are, or recalibrated day by day."""
+    import pandas as pd
+
+    from course_lib.monitoring.concept import fit_calibration
+
+    if days is None:
+        yield week.index, raw[week.index].to_numpy()
+        return
+    for day, flights in week.groupby(week["sched_dep"].dt.floor("D")):
+        moment = max(pd.Timestamp(str(day)), week["sched_dep"].min())
+        since = moment - pd.Timedelta(days=days)
+        recent = raw.notna() & (frame["sched_dep"] >= since) & (frame["sched_dep"] < moment)
+        known = data.labelled(frame.loc[recent, ["late", "label_known_at"]], as_of=moment)
+        guesses = raw[flights.index].to_numpy()
+        if len(known) >= _FEWEST:
+            guesses = fit_calibration(raw[known.index].to_numpy(), known["late"].to_numpy(), slope=False).apply(guesses)
+        yield flights.index, guesses
 
 
 def _weeks(frame: pd.DataFrame, begin: pd.Timestamp) -> list[tuple[pd.Timestamp, pd.Timestamp]]:

@@ -1,0 +1,71 @@
+"""Stage J, monitoring: data drift, concept drift, late labels, metrics, alert rules, and who is told.
+
+Modules are loaded at first access; Evidently and river, which take seconds to import, only when they are called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Alertmanager": "servers",
+    "Calibration": "concept",
+    "ConceptMonitor": "concept",
+    "DESK_PANELS": "dashboard",
+    "DESK_RULES": "rules",
+    "DriftDetector": "drift",
+    "ErrorBudget": "performance",
+    "Exporter": "exporter",
+    "Inbox": "inbox",
+    "PanelSpec": "dashboard",
+    "Prometheus": "servers",
+    "Rule": "rules",
+    "Scrape": "samples",
+    "Signal": "rules",
+    "as_known": "performance",
+    "as_yaml": "rules",
+    "chi_square": "statistics",
+    "compare": "statistics",
+    "diagnose": "concept",
+    "estimate": "performance",
+    "fit_calibration": "concept",
+    "holm": "drift",
+    "naive_alarm": "drift",
+    "performance": "performance",
+    "play": "rules",
+    "post": "inbox",
+    "psi": "statistics",
+    "scrape": "samples",
+    "wasserstein": "statistics",
+}
+_MODULES = (
+    "concept",
+    "dashboard",
+    "drift",
+    "evidently_drift",
+    "exporter",
+    "figures",
+    "inbox",
+    "plant",
+    "promtool",
+    "rules",
+    "samples",
+    "servers",
+    "statistics",
+    "streams",
+)
+
+__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"course_lib.monitoring.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"course_lib.monitoring.{name}")
+    raise AttributeError(f"module 'course_lib.monitoring' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

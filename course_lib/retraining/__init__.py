@@ -1,0 +1,30 @@
+"""Stage K, retraining: when to train again and why, a year under a policy, and the loop that runs itself.
+
+``policy`` decides from evidence, ``year`` replays 2013 under a policy, ``trigger`` decides from alerts, ``loop`` trains
+a challenger and lets the gate judge it, and ``service`` waits for alerts and does all that.
+"""
+
+from __future__ import annotations
+
+from course_lib.retraining.loop import Outcome, challenge, close_the_loop
+from course_lib.retraining.policy import NEVER, Decision, Evidence, Policy, decide
+from course_lib.retraining.service import Entry, RetrainingService
+from course_lib.retraining.trigger import Trigger
+from course_lib.retraining.year import Replay, Retraining, replay
+
+__all__ = [
+    "NEVER",
+    "Decision",
+    "Entry",
+    "Evidence",
+    "Outcome",
+    "Policy",
+    "Replay",
+    "Retraining",
+    "RetrainingService",
+    "Trigger",
+    "challenge",
+    "close_the_loop",
+    "decide",
+    "replay",
+]
