@@ -139,7 +139,8 @@ def _grade(found: Found, assignment: Assignment, executor: Executor, options: Gr
     if isinstance(submission, Rejected):
         return rejected(found, assignment, submission.reason, submission.digest)
     mended = mend(submission.notebook, assignment)
-    key = key_of(mended.notebook, assignment.graded, (executor.name, options.time_limit, options.cell_limit))
+    limits = executor.name, options.time_limit, options.cell_limit
+    key = key_of(mended.notebook, assignment.graded, (*limits, _solutions(assignment)))
     entry = None if options.force else cache.get(key)
     fresh = entry is None
     if entry is None:
@@ -160,7 +161,16 @@ def _grade(found: Found, assignment: Assignment, executor: Executor, options: Gr
     return Graded(found, result, key, notebook=entry.notebook)
 
 
+def _solutions(assignment: Assignment) -> list[str]:
+    """Return the reference solutions: what may be left out of a run depends on them."""
+    cells = assignment.source.cells if assignment.source is not None else []
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
 def _run(mended: Mended, assignment: Assignment, executor: Executor, options: GradingOptions) -> Entry:
+    prepare = getattr(executor, "prepare", None)  # what all submissions share, for executors that can share
+    if prepare is not None:
+        prepare(assignment)
     executed: Executed = executor.run(
         mended.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from autograder.assignments import grade_id_of, is_locked
@@ -14,9 +15,10 @@ from autograder.sources import grading
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from autograder.assignments import Assignment
     from autograder.execution.engine import SandboxName
 
-__all__ = ["Sandboxed", "SandboxedFactory", "plan_of"]
+__all__ = ["Sandboxed", "SandboxedFactory", "plan_of", "solved"]
 
 
 class Sandboxed:
@@ -27,11 +29,25 @@ class Sandboxed:
 
         self.engine = open_engine(sandbox=sandbox)
         self.name = f"twin, {self.engine.sandbox}"
+        self._references: dict[int, tuple[NotebookNode, Plan]] = {}  # by the release's id, which is kept alive
+
+    def prepare(self, assignment: Assignment) -> None:
+        """Do what all submissions of ``assignment`` have in common, once: later runs are forked from there.
+
+        Cells that no check can notice are left out of those runs, if the reference earns every point without them
+        (:mod:`autograder.execution.slicing`); otherwise every submission runs from top to bottom.
+        """
+        if assignment.source is None or id(assignment.graded) in self._references:
+            return
+        plan = plan_of(solved(assignment.graded, assignment.source), assignment.graded)
+        self._references[id(assignment.graded)] = assignment.graded, plan
+        self.engine.prepare(plan)
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
         """Run ``notebook``; see :class:`autograder.scoring.Executor`."""
         limits = Limits(wall_seconds=time_limit, cell_seconds=cell_limit, cpu_seconds=max(1, round(time_limit)))
-        done = self.engine.run(plan_of(notebook, release), limits=limits)
+        _, reference = self._references.get(id(release), (None, None))
+        done = self.engine.run(plan_of(notebook, release), limits=limits, reference=reference)
         outcomes = {outcome.id: outcome for outcome in done.outcomes}
         for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
             cell.execution_count = number
@@ -61,6 +77,19 @@ class SandboxedFactory:
         return Sandboxed(self.sandbox)
 
 
+def solved(release: NotebookNode, source: NotebookNode) -> NotebookNode:
+    """Return ``release`` with the reference solutions of ``source`` handed in."""
+    from nbformat import from_dict
+
+    notebook: NotebookNode = from_dict(release)
+    answers = {grade_id_of(cell): cell.source for cell in source.cells}
+    for cell_id, cell in zip(release_ids(release), notebook.cells, strict=True):
+        cell.id = cell_id
+        if grading(cell).get("solution"):
+            cell.source = answers.get(grade_id_of(cell), cell.source)
+    return notebook
+
+
 def plan_of(notebook: NotebookNode, release: NotebookNode) -> Plan:
     """Return what to run for ``notebook``, a mended submission of ``release``.
 
@@ -72,13 +101,26 @@ def plan_of(notebook: NotebookNode, release: NotebookNode) -> Plan:
     here = {cell.id for cell in notebook.cells}
     lost = [cell_id for cell_id, cell in released.items() if cell_id not in here and cell.cell_type == "code"]
     cells: list[PlanCell] = []
+    numbers = _numbers(release, released)
     for cell in notebook.cells:
         while lost and cell.id in order and order[lost[0]] < order[cell.id]:
             cells.append(_plan_cell(lost[0], released[lost.pop(0)], None))
         if cell.cell_type == "code":
             cells.append(_plan_cell(cell.id, released.get(cell.id), cell))
     cells += [_plan_cell(cell_id, released[cell_id], None) for cell_id in lost]
-    return Plan(cells=tuple(cells))
+    return Plan(cells=tuple(_numbered(cells, numbers)))
+
+
+def _numbers(release: NotebookNode, released: dict[str, NotebookNode]) -> dict[str, int]:
+    code = [cell_id for cell_id, cell in zip(released, release.cells, strict=True) if cell.cell_type == "code"]
+    return {cell_id: number for number, cell_id in enumerate(code, 1)}
+
+
+def _numbered(cells: list[PlanCell], numbers: dict[str, int]) -> Iterator[PlanCell]:
+    """Give cells that are as released the number they have there: a cell inserted above doesn't make them others."""
+    for number, cell in enumerate(cells, 1):
+        same = cell.kind == "free" and cell.learner.strip() == cell.release.strip()
+        yield replace(cell, number=numbers.get(cell.id, number) if same else number)
 
 
 def _plan_cell(cell_id: str, released: NotebookNode | None, submitted: NotebookNode | None) -> PlanCell:

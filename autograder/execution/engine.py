@@ -18,14 +18,13 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from autograder.execution.errors import ExecutionError, SandboxUnavailable
 from autograder.execution.plan import ExecutedSubmission, Limits, Plan
-from autograder.execution.slicing import lean
+from autograder.execution.slicing import WAYS, Way, lean
 from autograder.execution.walls import layout, packages
 from autograder.execution.warm import COURSE_LIBRARIES
 from autograder.execution.wire import Closed, recv_message, send_message
@@ -73,7 +72,7 @@ class Engine:
         self.missing: list[str] = []
         self._lock = threading.Lock()
         self._snapshots: dict[str, Any] = {}
-        self._lean: dict[str, Callable[[Plan], Plan] | None] = {}
+        self._lean: dict[str, Way | None] = {}
         self._lean_locks: dict[str, threading.Lock] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="course-engine-"))
         self._folder.chmod(0o755)
@@ -184,38 +183,49 @@ class Engine:
 
         limits = limits or Limits()
         if reference is not None:
-            shorten = self._shortening(reference, limits)
-            plan = shorten(plan) if shorten else plan
+            way = self.prepare(reference, limits=limits)
+            plan = lean(plan, way) if way else plan
         return Run(self, plan, limits).go()
 
-    def _shortening(self, reference: Plan, limits: Limits) -> Callable[[Plan], Plan] | None:
-        """Return the boldest way to shorten plans under which ``reference`` passes all checks; found once a release."""
+    def prepare(self, reference: Plan, *, limits: Limits | None = None) -> Way | None:
+        """Return the boldest way to shorten plans under which ``reference`` passes all checks; found once a release.
+
+        What it leaves behind is a snapshot that has run all cells which no learner can change; it is kept.
+        """
         from autograder.execution.session import Run
 
+        limits = limits or Limits()
         key = _key_of(reference)
         with self._lock:
             lock = self._lean_locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._lean:
-                ways = (partial(lean, bold=True), lean)
-                self._lean[key] = next((way for way in ways if _passes(Run(self, way(reference), limits).go())), None)
+                self._lean[key] = next(
+                    (way for way in WAYS if _passes(Run(self, lean(reference, way), limits, keep=True).go())), None
+                )
             return self._lean[key]
 
     def is_lean(self, reference: Plan) -> bool:
         """Return whether submissions of this release run without the cells that no check can notice."""
         return self._lean.get(_key_of(reference)) is not None
 
-    def snapshot(self, cells: Sequence[tuple[int, str]], files: Mapping[str, bytes], limits: Limits) -> Any:
-        """Return a process that has run the leading ``cells`` of a notebook, made at most once for the same cells."""
+    def snapshot(
+        self, cells: Sequence[tuple[int, str]], files: Mapping[str, bytes], limits: Limits, *, keep: bool = False
+    ) -> Any:
+        """Return a process that has run the leading ``cells`` of a notebook, made at most once for the same cells.
+
+        Of the snapshots that are not to be kept for good the last few used ones remain.
+        """
         from autograder.execution.snapshots import Snapshot
 
         key = hashlib.sha256(
             json.dumps([list(cells), {n: hashlib.sha256(d).hexdigest() for n, d in files.items()}]).encode()
         ).hexdigest()
         with self._lock:
-            slot = self._snapshots.setdefault(key, Snapshot())
-            while len(self._snapshots) > _CACHED_SNAPSHOTS:
-                self._snapshots.pop(next(iter(self._snapshots))).retire()
+            slot = self._snapshots[key] = self._snapshots.pop(key, None) or Snapshot(kept=keep)  # the last one used
+            passing = [name for name, one in self._snapshots.items() if not one.kept]
+            for name in passing[:-_CACHED_SNAPSHOTS]:
+                self._snapshots.pop(name).retire()
         slot.make(self, cells, files, limits)
         return slot
 

@@ -28,14 +28,16 @@ _GRACE = 2.0  # seconds for an interrupted cell to stop by itself
 class Run:
     """One run of one plan. Use it once."""
 
-    def __init__(self, engine: Engine, plan: Plan, limits: Limits) -> None:
+    def __init__(self, engine: Engine, plan: Plan, limits: Limits, *, keep: bool = False) -> None:
         self._engine = engine
         self._plan = plan
         self._limits = limits
+        self._keep = keep  # the snapshot this run is forked from
         self._outcomes: dict[str, CellOutcome] = {}
         self._killers: set[str] = set()  # cells that ended the learner's process: not run again
         self._restarts = 0
         self._stopped: Stopped = ""
+        self._places: list[int] = []  # of the snapshot's cells in the plan
         self._box: Box
         self._deadline = 0.0
 
@@ -56,7 +58,7 @@ class Run:
                 if not self._deadline:  # the clock starts when the submission's first process does
                     self._deadline = time.monotonic() + self._limits.wall_seconds
                 try:
-                    self._attempt(prefix.count if prefix else 0)
+                    self._attempt(self._places[prefix.count - 1] + 1 if prefix else 0)
                 finally:
                     peak = max(peak, self._box.close())
         outcomes = tuple(self._outcomes[cell.id] for cell in self._plan.cells)
@@ -72,14 +74,16 @@ class Run:
 
     def _prefix(self) -> Any:
         """Return a snapshot that has run the leading cells which this submission left as they were released."""
-        cells = []
+        cells, self._places = [], []
         for index, cell in enumerate(self._plan.cells):
             if cell.kind != "free" or cell.learner.strip() != cell.release.strip():
                 break
-            cells.append((cell.number or index + 1, cell.release))
+            if cell.release.strip():
+                cells.append((cell.number or index + 1, cell.release))
+                self._places.append(index)
         if not cells or self._restarts or not self._engine.walls:
             return None
-        return self._engine.snapshot(cells, self._plan.files, self._limits)
+        return self._engine.snapshot(cells, self._plan.files, self._limits, keep=self._keep)
 
     def _attempt(self, ran: int) -> None:
         """Run the cells from the start; those already done are repeated only as far as later ones need them."""

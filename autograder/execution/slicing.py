@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from autograder.execution.names import names_bound, stored_in
 from autograder.execution.plan import Plan, PlanCell
 
-__all__ = ["lean"]
+__all__ = ["WAYS", "Way", "lean"]
 
 _SHOWING = frozenset({"print", "display", "plt", "plots", "fig", "figure", "ax", "axes", "sns", "Markdown", "HTML"})
 _STATEFUL = frozenset({"mlflow", "os", "sys", "np", "numpy", "random", "logging", "warnings"})
@@ -42,17 +43,62 @@ class _Facts:
     effects: set[str] = field(default_factory=set)  # methods called for what they do
     opaque: bool = False  # magics, syntax errors: keep
 
+    def with_(self, other: _Facts) -> _Facts:
+        """Return what both do; whether to keep the cell is decided by this one."""
+        return _Facts(
+            self.binds | other.binds,
+            self.reads | other.reads,
+            self.reads_later | other.reads_later,
+            self.changes | other.changes,
+            self.effects | other.effects,
+            self.opaque,
+        )
 
-def lean(plan: Plan, *, bold: bool = False) -> Plan:
+
+@dataclass(frozen=True)
+class Way:
+    """How much is believed about cells whose effects can't be read from their source.
+
+    Attributes
+    ----------
+    bold
+        Also leave out cells that only call methods for their effect (log a run, register a model): right where checks
+        use stores of their own.
+    modules_apart
+        What a check or a solution does to a module (``mlflow.end_run()``) doesn't tie later cells to their place.
+    statements
+        Of the cells that are kept, leave out assignments to names that nothing reads, and values that are only shown.
+    """
+
+    bold: bool = False
+    modules_apart: bool = False
+    statements: bool = False
+
+
+WAYS = (
+    Way(bold=True, modules_apart=True, statements=True),
+    Way(bold=True, modules_apart=True),
+    Way(bold=True),
+    Way(),
+)  # the boldest first
+
+
+def lean(plan: Plan, way: Way = WAYS[-1]) -> Plan:
     """Return ``plan`` without the work no check can notice, learner-independent cells first.
 
-    Cells keep their ids; a cell that is left out stays in the plan with nothing to run. ``bold`` also leaves out cells
-    that only call methods for their effect (log a run, register a model): right where checks use stores of their own.
+    Cells keep their ids; a cell that is left out stays in the plan with nothing to run.
     """
     numbered = [replace(cell, number=cell.number or i) for i, cell in enumerate(plan.cells, 1)]
-    kept = _needed(numbered, bold=bold)
-    trimmed = [cell if i in kept else _emptied(cell) for i, cell in enumerate(numbered)]
-    return replace(plan, cells=tuple(_hoisted(trimmed)))
+    trimmed = _shortened(numbered, way)
+    while trimmed != numbered:  # what only served something that was left out can go as well
+        numbered, trimmed = trimmed, _shortened(trimmed, way)
+    return replace(plan, cells=tuple(_hoisted(trimmed, modules_apart=way.modules_apart)))
+
+
+def _shortened(cells: list[PlanCell], way: Way) -> list[PlanCell]:
+    kept = _needed(cells, bold=way.bold)
+    trimmed = [cell if i in kept else _emptied(cell) for i, cell in enumerate(cells)]
+    return _without_idle_statements(trimmed) if way.statements else trimmed
 
 
 def _is_changed(cell: PlanCell) -> bool:
@@ -64,19 +110,12 @@ def _emptied(cell: PlanCell) -> PlanCell:
 
 
 def _facts_of(cell: PlanCell) -> _Facts:
-    if cell.kind == "test":
-        return _facts(cell.release)
-    merged = _facts(cell.release)
-    if _is_changed(cell):
-        other = _facts(cell.learner)
-        merged.binds |= other.binds
-        merged.reads |= other.reads
-        merged.reads_later |= other.reads_later
-        merged.changes |= other.changes
-        merged.effects |= other.effects
-    if cell.kind == "solution":
-        merged.binds |= set(cell.names or ())
-    return merged
+    facts = _facts(cell.release)
+    if cell.kind != "test" and _is_changed(cell):
+        facts = facts.with_(_facts(cell.learner))
+    if cell.kind == "solution" and cell.names:
+        facts = facts.with_(_Facts(binds=set(cell.names)))
+    return facts
 
 
 def _needed(cells: list[PlanCell], *, bold: bool) -> set[int]:
@@ -101,41 +140,85 @@ def _needed(cells: list[PlanCell], *, bold: bool) -> set[int]:
         kept |= added
 
 
-def _hoisted(cells: list[PlanCell]) -> list[PlanCell]:
+def _without_idle_statements(cells: list[PlanCell]) -> list[PlanCell]:
+    facts = [_facts_of(cell) for cell in cells]
+    later = frozenset[str]().union(*[fact.reads_later for fact in facts])
+    after, found = set(later), list[PlanCell]()
+    for cell, fact in zip(reversed(cells), reversed(facts), strict=True):
+        if cell.kind == "free" and cell.release.strip() and not _is_changed(cell) and not fact.opaque:
+            source = _trimmed(cell.release, frozenset(after))
+            cell = replace(cell, release=source, learner=source)  # noqa: PLW2901
+        after |= fact.reads
+        found.append(cell)
+    return found[::-1]
+
+
+@lru_cache(maxsize=4096)
+def _trimmed(source: str, after: frozenset[str]) -> str:
+    """Return ``source`` with the lines of statements blank that bind only names not in ``after``, or only show."""
+    lines, needed = source.splitlines(), set(after)
+    body = ast.parse(source).body
+    places = [range(node.lineno - 1, node.end_lineno or node.lineno) for node in body]
+    for node, place in reversed(list(zip(body, places, strict=True))):
+        alone = sum(place.start < other.stop and other.start < place.stop for other in places) == 1
+        if alone and _is_idle(node, needed, is_last=node is body[-1]):
+            for number in place:
+                lines[number] = ""
+            if node is body[-1]:
+                lines[place.start] = "pass"  # so that the statement before it is not taken for one that only shows
+        else:
+            now, inside = _free(node)
+            needed |= now | inside
+    return "\n".join(lines)
+
+
+def _is_idle(node: ast.stmt, needed: set[str], *, is_last: bool) -> bool:
+    if isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+        return not needed & set(stored_in(node)) and not any(isinstance(n, ast.NamedExpr) for n in ast.walk(node))
+    facts = _Facts()
+    _change(node, facts, is_last=is_last)
+    return is_last and isinstance(node, ast.Expr) and not facts.changes and not facts.effects
+
+
+def _hoisted(cells: list[PlanCell], *, modules_apart: bool) -> list[PlanCell]:
     """Move cells that don't depend on the learner, directly or through others, before the first one that does."""
+    facts = [_facts_of(cell) for cell in cells]
+    modules = {name for cell in cells for name in _imported(cell.release)} if modules_apart else set[str]()
     first = next((i for i, cell in enumerate(cells) if cell.kind != "free" or _is_changed(cell)), len(cells))
     tainted: set[str] = set()
+    seen: set[str] = set()  # names that the cells which stay read or bind: what crosses them must leave those alone
     moved, stay = [], []
-    for i, cell in enumerate(cells):
-        fact = _facts_of(cell)
+    for i, (cell, fact) in enumerate(zip(cells, facts, strict=True)):
         touched = (fact.reads | fact.reads_later | fact.changes | fact.effects) & tainted
-        rebinds = any(
-            fact.binds & (_facts_of(c).reads | _facts_of(c).reads_later | _facts_of(c).binds) for c in cells[first:i]
-        )
+        disturbs = (fact.binds | ((fact.changes | fact.effects) - modules)) & seen
         if i < first or (
-            cell.kind == "free" and not _is_changed(cell) and not touched and not rebinds and not fact.opaque
+            cell.kind == "free" and not _is_changed(cell) and not touched and not disturbs and not fact.opaque
         ):
             moved.append(cell)
         else:
             stay.append(cell)
-            tainted |= fact.binds | fact.changes | fact.effects
+            tainted |= fact.binds | ((fact.changes | fact.effects) - modules)
+            seen |= fact.reads | fact.reads_later | fact.binds
     return [*moved, *stay]
 
 
-def _imported(source: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def _imported(source: str) -> frozenset[str]:
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return set()
-    return {
+        return frozenset()
+    return frozenset(
         alias.asname or alias.name.partition(".")[0]
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
-    }
+    )
 
 
+@lru_cache(maxsize=4096)
 def _facts(source: str) -> _Facts:
+    """Return what ``source`` does; read only, for it is read once for all submissions that contain it."""
     facts = _Facts()
     facts.binds = set(names_bound(source))
     try:

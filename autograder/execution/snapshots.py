@@ -27,7 +27,8 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """A slot for one snapshot: empty, or with a process that has run the first ``count`` cells."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept: bool = False) -> None:
+        self.kept = kept  # for as long as the engine lives
         self.control: socket.socket | None = None
         self.count = 0
         self._made = False

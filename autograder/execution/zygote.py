@@ -162,6 +162,7 @@ class Host:
             cell = run_cell(self._shell, source, number)  # type: ignore[arg-type]
             outcomes.append({**agent.describe(cell.error), "number": number})
             gc.collect()
+            _let_go_of_databases()
             safe = _fingerprint() == before
             if not safe:
                 break
@@ -249,6 +250,17 @@ def _fingerprint() -> tuple[int, int, tuple[str, ...]]:
     )  # Arrow's pools start anew in a forked child
     threads = threading.active_count() + (0 if native <= restarted else native)
     return threads, len(_children_of(os.getpid())), tuple(sorted(open_files))
+
+
+def _let_go_of_databases() -> None:
+    """Close idle connections: they come back when they are needed, and must not be shared with a forked child."""
+    if "sqlalchemy" not in sys.modules:
+        return
+    from sqlalchemy.engine import Engine
+
+    for engine in [thing for thing in gc.get_objects() if isinstance(thing, Engine)]:
+        if engine.url.database not in (None, "", ":memory:"):
+            engine.dispose()
 
 
 def _children_of(pid: int) -> list[int]:

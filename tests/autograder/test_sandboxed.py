@@ -71,7 +71,11 @@ class Recorded:
     def __init__(self, **outcome):
         self.outcome = outcome
 
-    def run(self, plan, *, limits):
+    def prepare(self, reference):
+        self.prepared = reference
+
+    def run(self, plan, *, limits, reference=None):
+        self.reference = reference
         outcomes = (
             CellOutcome(cell.id, cell.kind, **(self.outcome if cell.kind == "test" else {"ok": True}))
             for cell in plan.cells
@@ -81,7 +85,7 @@ class Recorded:
 
 def graded(**outcome):
     executor = Sandboxed.__new__(Sandboxed)
-    executor.engine, executor.name = Recorded(**outcome), "recorded"
+    executor.engine, executor.name, executor._references = Recorded(**outcome), "recorded", {}
     mended = mend(handed_in(), tiny())
     executed = executor.run(mended.notebook, tiny().graded, time_limit=10, cell_limit=5)
     return {c.check.grade_id: c for c in score(executed, tiny(), untouched=mended.untouched)}
@@ -105,3 +109,27 @@ def test_a_learners_process_that_was_stopped_is_explained():
 
 def test_a_check_that_held_earns_its_points():
     assert [r.points for r in graded(ok=True).values()] == [1, 2, 1, 3, None]
+
+
+def test_what_submissions_share_is_found_with_the_reference_solutions_once():
+    executor = Sandboxed.__new__(Sandboxed)
+    executor.engine, executor.name, executor._references = Recorded(ok=True), "recorded", {}
+    assignment = tiny()
+    executor.prepare(assignment)
+    first = executor.engine.prepared
+    executor.prepare(assignment)
+    assert executor.engine.prepared is first
+    answers = {cell.source for cell in assignment.source.cells}
+    assert all(cell.learner in answers for cell in first.cells if cell.kind == "solution")
+    assert not any("NotImplementedError" in cell.learner for cell in first.cells)
+    mended = mend(handed_in(), assignment)
+    executor.run(mended.notebook, assignment.graded, time_limit=9, cell_limit=9)
+    assert executor.engine.reference is first
+
+
+def test_an_inserted_cell_leaves_the_numbers_of_released_cells_alone():
+    submitted = handed_in()
+    before = {cell.id: cell.number for cell in plan(submitted) if cell.kind == "free"}
+    submitted.cells.insert(0, new_code_cell("x = 1"))
+    after = {cell.id: cell.number for cell in plan(submitted) if cell.kind == "free" and cell.learner != "x = 1"}
+    assert after == before

@@ -6,7 +6,7 @@ from walled import LIMITS, story
 
 from autograder.execution import Engine, Plan, PlanCell
 from autograder.execution.names import names_bound
-from autograder.execution.slicing import lean
+from autograder.execution.slicing import WAYS, Way, lean
 
 
 def cells(*sources: str) -> tuple[PlanCell, ...]:
@@ -66,6 +66,24 @@ def test_cells_that_lean_on_nothing_of_the_learner_come_first() -> None:
     )
     assert [cell.id for cell in plan.cells] == ["c0", "c3", "c1", "c2", "c4", "c5", "c6"]
     assert [cell.number for cell in plan.cells] == [1, 4, 2, 3, 5, 6, 7]
+
+
+def test_of_a_needed_cell_only_the_statements_that_something_reads_are_run() -> None:
+    source = "store = open_store()\nserver = start(store)\nuse(store)\nstore.name"
+    plan = lean(Plan(cells=cells(source, "S:def f(): ...", "T:f(store)")), Way(bold=True, statements=True))
+    assert plan.cells[0].release == plan.cells[0].learner == "store = open_store()\n\nuse(store)\npass"
+
+
+def test_a_cell_does_not_cross_a_check_that_reads_what_it_changes() -> None:
+    made = cells("d = {}", "S:def f(): ...", "T:f(d)", "d['x'] = 1", "T:f(d)")
+    for way in WAYS:
+        assert [cell.id for cell in lean(Plan(cells=made), way).cells] == ["c0", "c1", "c2", "c3", "c4"]
+
+
+def test_what_a_check_does_to_a_module_ties_later_cells_only_when_that_is_believed() -> None:
+    made = cells("import m", "S:def f(): ...", "T:m.end()\nf()", "x = m.slow()", "T:f(x)")
+    first = {way: [cell.id for cell in lean(Plan(cells=made), way).cells][1] for way in WAYS}
+    assert first == {way: "c3" if way.modules_apart else "c1" for way in WAYS}
 
 
 def test_a_cell_the_learner_changed_still_runs_as_handed_in() -> None:
