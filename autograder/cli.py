@@ -161,6 +161,30 @@ def grade(
 
 
 @app.command()
+def feedback(
+    out: Annotated[Path, typer.Argument(help="The folder that was given to grade as --out.")], root: Root = None
+) -> None:
+    """Write the feedback of a graded class again; nothing is run."""
+    from autograder.assignments import course_catalogue
+    from autograder.results import feedback as write
+
+    count = write(out, course_catalogue(root or course_root()))
+    console().print(f"[green]✓[/green] feedback of {count} submissions: {out / 'feedback'}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="The folder that was given to grade as --out.")], root: Root = None
+) -> None:
+    """Write the tables of a graded class again, with the points people gave since; nothing is run."""
+    from autograder.assignments import course_catalogue
+    from autograder.results import export as write
+
+    count = write(out, course_catalogue(root or course_root()))
+    console().print(f"[green]✓[/green] {count} rows: {out / 'grades.csv'}, canvas.csv and moodle/")
+
+
+@app.command()
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:

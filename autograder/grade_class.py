@@ -23,6 +23,7 @@ from autograder.grading import Graded, GradingOptions, Setup, failed, rejected
 from autograder.intake import Classroom, Found, collect
 from autograder.model import Result
 from autograder.pool import Lost, run_jobs
+from autograder.results import keep
 from autograder.scoring import Executor
 
 __all__ = ["ClassOptions", "ClassReport", "Row", "grade_class"]
@@ -180,7 +181,9 @@ def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> 
     stamp = found.timestamp if parse_timestamp(found.timestamp) else ""
     recorded = grades.record(result, timestamp=stamp, changed=changed)
     write_feedback(result, assignment, out / "feedback" / found.student, penalty=recorded.penalty)
-    return Row(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
+    row = Row(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
+    keep(row, out)
+    return row
 
 
 def _changed(path: Path, text: str) -> bool:

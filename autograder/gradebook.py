@@ -181,6 +181,11 @@ class Grades:
             raise
         return Recorded(total, penalty or 0.0, late)
 
+    def total(self, result: Result) -> float:
+        """Return the points that stand in the gradebook for ``result`` now, those given by people included."""
+        notebook = next(n for n in self.book.find_submission(result.notebook, result.student).notebooks)
+        return sum((grade.score or 0.0) + (grade.extra_credit or 0.0) for grade in notebook.grades)
+
     def _rows(self, result: Result) -> tuple[SubmittedAssignment, SubmittedNotebook]:
         """Return the submission's rows, new ones (not committed yet) if there are none."""
         from nbgrader.api import Comment, Grade, MissingEntry, SubmittedAssignment, SubmittedNotebook
