@@ -574,14 +574,14 @@ server.server_close()                                  # closes the port, then w
 # %% nbgrader={"grade": true, "grade_id": "check-5-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 mine = serve()
 checks.require(isinstance(mine, str), "serve() returns Python text, as a string")
-review.stop(containers.drill(mine, requests=4, work_s=0.3, grace_s=2))
+review.stop(containers.drill(mine, requests=4, work_s=0.3, grace_s=5))
 checks.passed("5.4", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-5-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 5.4 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-review.stop(containers.drill(serve(), requests=6, work_s=1.2, grace_s=5))
-idle = containers.drill(serve(), requests=0, grace_s=4)
+review.stop(containers.drill(serve(), requests=6, work_s=1.2, grace_s=8))
+idle = containers.drill(serve(), requests=0, grace_s=6)
 review.stop(idle)
 ### END HIDDEN TESTS
 

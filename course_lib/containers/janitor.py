@@ -24,7 +24,7 @@ PROJECT = "com.docker.compose.project"
 _STOP_SECONDS = 40.0
 
 
-def clean(client: Sequence[str], session: str) -> None:
+def clean(client: Sequence[str], session: str, *, images: bool = True) -> None:
     """Remove the containers, networks, volumes and images of a session.
 
     Parameters
@@ -33,6 +33,8 @@ def clean(client: Sequence[str], session: str) -> None:
         The command line of the engine, such as ``["docker", "-H", "unix:///…"]``.
     session
         Value of the label that all of them carry.
+    images
+        Remove the images too; an engine that is about to be deleted with its storage need not.
     """
     for label in (f"{LABEL}={session}", f"{PROJECT}={session}"):
         for listing, removing in (
@@ -41,6 +43,8 @@ def clean(client: Sequence[str], session: str) -> None:
             (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
             (("images", "--all", "--quiet"), ("rmi", "--force")),
         ):
+            if listing[0] == "images" and not images:
+                continue
             names = dict.fromkeys(_run([*client, *listing, "--filter", f"label={label}"]).split())
             if names:
                 _run([*client, *removing, *names])
@@ -56,7 +60,7 @@ def main() -> None:
     engine = _start(order["engine"], folder)
     with contextlib.suppress(ValueError, OSError):
         sys.stdin.read()
-    clean(order["client"], order["session"])
+    clean(order["client"], order["session"], images=engine is None)
     if engine is not None:
         _stop(engine)
         _restore(*before)

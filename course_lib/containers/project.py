@@ -91,7 +91,7 @@ class Project:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run("down", "--volumes", "--timeout", "3")
+        self._run("down", "--volumes", "--timeout", "1")
 
     def _run(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         command = [*self._command, *arguments]
