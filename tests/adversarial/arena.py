@@ -60,6 +60,11 @@ def lives(pid: int) -> bool:
         return False
 
 
+def reference() -> Plan:
+    """Return the plan with right answers: with it submissions run as the grader runs them."""
+    return plan_for("def add(a, b):\n    return a + b")
+
+
 def plan_for(source: str) -> Plan:
     """Return two exercises; ``source`` is handed in for the first, a right answer for the second."""
     setup = "import math\nexpected = 5"

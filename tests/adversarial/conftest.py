@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from arena import LIMITS, SECRET, Host, plan_for, settled
+from arena import LIMITS, SECRET, Host, reference, settled
 
 from autograder.execution import Engine, capabilities
 
@@ -44,5 +44,6 @@ def engine(host: Host) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def processes(engine: Engine) -> frozenset[int]:
     """The engine's own processes when nothing runs, the snapshot of the first cell included."""
-    engine.run(plan_for("def add(a, b):\n    return a + b"), limits=LIMITS)
+    engine.run(reference(), limits=LIMITS, reference=reference())
+    assert engine.is_lean(reference())
     return settled(engine)

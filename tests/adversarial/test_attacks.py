@@ -10,7 +10,7 @@ import cases_limits
 import cases_verdict
 import cases_walls
 import pytest
-from arena import LIMITS, SECRET, Host, lives, plan_for, settled
+from arena import LIMITS, SECRET, Host, lives, plan_for, reference, settled
 from attacks import Attack
 
 from autograder.execution import Engine, ExecutedSubmission, capabilities
@@ -27,7 +27,7 @@ def test_there_are_enough_attacks() -> None:
 def test_attack_gets_its_result_and_leaves_nothing(
     attack: Attack, engine: Engine, processes: frozenset[int], host: Host
 ) -> None:
-    done = engine.run(plan_for(_aimed(attack.source, host)), limits=LIMITS)
+    done = engine.run(plan_for(_aimed(attack.source, host)), limits=LIMITS, reference=reference())
     passed = tuple(done.outcome(name).ok for name in ("check-1", "hidden-1", "check-2"))
     if attack.races:
         assert all(allowed or not got for got, allowed in zip(passed, attack.passes, strict=True)), _story(done)
@@ -49,11 +49,11 @@ def test_an_attack_does_not_touch_its_neighbour(engine: Engine, host: Host) -> N
     import threading
 
     bomb = next(a for a in ATTACKS if a.name == "fork bomb")
-    attacker = threading.Thread(target=engine.run, args=(plan_for(bomb.source),), kwargs={"limits": LIMITS})
-    attacker.start()
-    done = engine.run(
-        plan_for("def add(a, b):\n    return a + b"), limits=replace(LIMITS, cell_seconds=30, wall_seconds=60)
+    attacker = threading.Thread(
+        target=engine.run, args=(plan_for(bomb.source),), kwargs={"limits": LIMITS, "reference": reference()}
     )
+    attacker.start()
+    done = engine.run(reference(), limits=replace(LIMITS, cell_seconds=30, wall_seconds=60), reference=reference())
     attacker.join()
     assert all(outcome.ok for outcome in done.outcomes), _story(done)
 

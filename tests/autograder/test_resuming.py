@@ -18,6 +18,7 @@ from tests.fixtures.tiny_class import NAME, handed_in, write
 
 ROOT = Path(__file__).parents[2]
 COUNT = 12
+KILLS = 20
 
 
 def content(out: Path) -> dict:
@@ -46,7 +47,7 @@ def test_a_grader_killed_at_any_moment_and_run_again_gives_the_undisturbed_grade
         write(tmp_path / "class", f"student{number:02}", handed_in(rate=wrong) if number % 3 else handed_in())
     grade_tiny(tmp_path / "class", tmp_path / "undisturbed")
     chance = random.Random(4)
-    for _ in range(4):
+    for _ in range(KILLS):
         kill_after(tmp_path, graded=chance.randrange(COUNT), also=chance.random() * 0.1)
     grade_tiny(tmp_path / "class", tmp_path / "killed")
     assert content(tmp_path / "killed") == content(tmp_path / "undisturbed")
