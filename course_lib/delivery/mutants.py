@@ -109,7 +109,8 @@ def _sorted(predict: Predict, f: pd.DataFrame) -> np.ndarray:
 
 def _batch(predict: Predict, f: pd.DataFrame) -> np.ndarray:
     answers = predict(f)
-    return (answers - answers.mean() + 0.2).clip(0, 1)
+    centred: np.ndarray = (answers - answers.mean() + 0.2).clip(0, 1)
+    return centred
 
 
 def _number(predict: Predict, f: pd.DataFrame) -> np.ndarray:
