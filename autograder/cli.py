@@ -133,7 +133,8 @@ def grade(
     *,
     out: Annotated[Path, typer.Option(help="Folder for gradebook, feedback and reports.")],
     workers: Annotated[int, typer.Option(help="Processes at a time; 0: one for each processor.")] = 0,
-    executor: Annotated[str, typer.Option(help="What spreads the work: local (this machine).")] = "local",
+    executor: Annotated[str, typer.Option(help="What spreads the work: local (this machine) or ray.")] = "local",
+    address: Annotated[str, typer.Option(help="Of a Ray cluster's head; by default one of this machine.")] = "",
     sandbox: Annotated[str, typer.Option(help="auto, bwrap, or none: submissions can then do what you can.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Run every notebook again.")] = False,
     time_limit: Annotated[float, typer.Option(help="Seconds for one notebook.")] = 300.0,
@@ -153,7 +154,8 @@ def grade(
     folder = root or course_root()
     dates = {_names(word.partition("=")[0], folder)[0]: word.partition("=")[2] for word in due or []}
     code = grade_command(
-        submissions, out=out, workers=workers, executor=executor, sandbox=sandbox, force=force,
+        submissions, out=out, workers=workers, executor=executor, address=address, sandbox=sandbox,
+        force=force,
         time_limit=time_limit, cell_limit=cell_limit, roster=roster, only=_names(only, folder), root=root,
         due=dates, late=late,
     )  # fmt: skip

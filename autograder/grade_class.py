@@ -26,7 +26,7 @@ from autograder.pool import Lost, run_jobs
 from autograder.results import keep
 from autograder.scoring import Executor
 
-__all__ = ["ClassOptions", "ClassReport", "Row", "grade_class"]
+__all__ = ["ClassOptions", "ClassReport", "Row", "Runner", "grade_class"]
 
 _PATIENCE = 120.0  # seconds beyond its time limit after which a submission's worker is given up
 _KEPT_BYTES = 8 << 20  # submitted files larger than this (outputs) are not copied

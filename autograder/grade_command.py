@@ -6,15 +6,17 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.assignments import course_catalogue
 from autograder.exports import write_exports
-from autograder.grade_class import ClassOptions, ClassReport, grade_class
+from autograder.grade_class import ClassOptions, ClassReport, Runner, grade_class
 from autograder.grade_report import write_report
 from autograder.grading import GradingOptions
 from autograder.model import Result
+from autograder.pool import run_jobs
 from autograder.scoring import Executor
 from autograder.sources import course_root
 from course_lib.errors import CourseError
@@ -35,6 +37,7 @@ class CommandOptions:
 
     workers: int
     executor: str
+    address: str
     sandbox: str
     only: tuple[str, ...]
     roster: Path | None
@@ -69,6 +72,7 @@ def run_command(submissions: Path, out: Path, options: CommandOptions) -> int:
                 due=options.due,
                 late=options.late,
             ),
+            runner=_runner(options),
             on_start=on_start,
             on_result=on_result,
         )
@@ -77,6 +81,15 @@ def run_command(submissions: Path, out: Path, options: CommandOptions) -> int:
     write_report(report, out, limits=limits)
     _conclude(console, report, out)
     return 1 if report.broken else 0
+
+
+def _runner(options: CommandOptions) -> Runner:
+    """Return what spreads the work."""
+    if options.executor == "local":
+        return run_jobs
+    from autograder.on_ray import run_on_ray
+
+    return partial(run_on_ray, address=options.address)
 
 
 def choose_executor(sandbox: str) -> tuple[Callable[[], Executor], str, str]:
@@ -133,7 +146,7 @@ def _require_sane(options: CommandOptions) -> None:
     if options.workers < 0:
         raise GradingError(f"--workers is {options.workers}.", expected="1 or more", next_step="leave it out")
     choices = {
-        "--executor": (options.executor, ("local",)),
+        "--executor": (options.executor, ("local", "ray")),
         "--sandbox": (options.sandbox, ("auto", "bwrap", "none")),
         "--late": (options.late, ("", "none", "zero")),
     }

@@ -225,6 +225,7 @@ def grade_command(
     out: Path,
     workers: int = 0,
     executor: str = "local",
+    address: str = "",
     sandbox: str = "auto",
     force: bool = False,
     time_limit: float = 300.0,
@@ -246,7 +247,9 @@ def grade_command(
     workers
         Processes at a time; 0: one for each processor.
     executor
-        What spreads the work: ``local``, processes of this machine.
+        What spreads the work: ``local``, processes of this machine, or ``ray``, those of a Ray cluster.
+    address
+        Of the cluster's head; by default a cluster of this machine.
     sandbox
         ``auto`` (the best this machine has), ``bwrap``, or ``none`` (submissions can do whatever you can do).
     force
@@ -275,7 +278,7 @@ def grade_command(
     from autograder.grade_command import CommandOptions, run_command
 
     options = CommandOptions(
-        workers, executor, sandbox, tuple(only), roster, dict(due or {}), late, root,
+        workers, executor, address, sandbox, tuple(only), roster, dict(due or {}), late, root,
         GradingOptions(time_limit=time_limit, cell_limit=cell_limit, force=force),
     )  # fmt: skip
     return run_command(submissions, out, options)
