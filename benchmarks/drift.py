@@ -1,4 +1,4 @@
-"""How often drift detectors cry wolf and what they find, on planted truth, in one run: ours, naive KS, Evidently's preset.
+"""Drift detectors on planted truth, in one run: how often ours, naive KS and Evidently cry wolf, and what they find.
 
 Run ``python -m benchmarks.drift``. It writes ``build/benchmarks/drift.json`` and the figure ``drift.png`` beside it.
 """
@@ -61,7 +61,7 @@ def rates(runs: int, few: int) -> dict[str, Any]:
 
 
 def sizes(runs: int) -> dict[str, Any]:
-    """Return alarm rates at equal reference and window sizes: no shift, one too small to matter, and one that matters."""
+    """Return alarm rates at equal reference and window sizes: no shift, one too small to matter, one that matters."""
     table: dict[str, Any] = {}
     for rows in ROWS:
         count = max(runs * 200 // rows, 5)

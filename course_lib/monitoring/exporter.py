@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from course_lib.monitoring.drift import DriftReport
-from course_lib.monitoring.performance import Estimate, Performance
+from course_lib.monitoring.quality import Estimate, Performance
 
 __all__ = ["Exporter"]
 
@@ -32,6 +32,8 @@ class Exporter:
         self._gap = Gauge("desk_calibration_gap", "Mean prediction minus late rate.", **own)
         self._labels = Gauge("desk_labels", "Recent flights by state of their label.", ("state",), **own)
         self._estimated = Gauge("desk_estimated_auc", "AUC that the predictions promise, without labels.", **own)
+        for gauge in (self._auc, self._gap, self._estimated):
+            gauge.set(float("nan"))  # not measured yet: 0 would be a catastrophe, and fire
         self.port = 0
         self._server: Any = None
         self._thread: threading.Thread | None = None

@@ -6,6 +6,7 @@ a challenger and lets the gate judge it, and ``service`` waits for alerts and do
 
 from __future__ import annotations
 
+from course_lib.retraining.drill import Drill, drill
 from course_lib.retraining.loop import Outcome, challenge, close_the_loop
 from course_lib.retraining.policy import NEVER, Decision, Evidence, Policy, decide
 from course_lib.retraining.service import Entry, RetrainingService
@@ -15,6 +16,7 @@ from course_lib.retraining.year import Replay, Retraining, replay
 __all__ = [
     "NEVER",
     "Decision",
+    "Drill",
     "Entry",
     "Evidence",
     "Outcome",
@@ -26,5 +28,6 @@ __all__ = [
     "challenge",
     "close_the_loop",
     "decide",
+    "drill",
     "replay",
 ]

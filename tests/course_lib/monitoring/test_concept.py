@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from course_lib import data, training
 from course_lib.errors import DataError
 from course_lib.monitoring import ConceptMonitor, ErrorBudget, as_known, concept, estimate, fit_calibration, plant
-from course_lib.monitoring.performance import performance
+from course_lib.monitoring.quality import performance
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from course_lib import data, monitoring, packaging, processes, registry, retraining, rollout, tracking, training
 from course_lib.errors import MonitoringError
 from course_lib.monitoring import DESK_RULES, Exporter, Inbox, dashboard, inbox, servers
-from course_lib.monitoring.performance import performance
+from course_lib.monitoring.quality import performance
 from course_lib.retraining import Outcome, RetrainingService
 
 needs_prometheus = pytest.mark.skipif(not servers.available(), reason="Prometheus or Alertmanager is not installed")
