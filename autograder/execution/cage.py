@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.execution import landlock, linux, seccomp
+from autograder.execution import landlock, linux, seccomp, walls
 
 __all__ = [
     "BOX",
@@ -68,8 +68,18 @@ def enter_session(*, disk_mb: int) -> None:
             shutil.copytree(Path(BOX) / name, Path(STAGE) / name, symlinks=True, dirs_exist_ok=True)
     linux.bind(STAGE, BOX)
     linux.unmount(STAGE)
-    linux.bind(BOX + "/tmp", "/tmp")
+    _cover_tmp()
     os.chdir(INSIDE.work)
+
+
+def _cover_tmp() -> None:
+    """Put the session's own folder over ``/tmp``, and show Python on top of it where the course was cloned there."""
+    kept = {str(path): os.open(path, os.O_PATH) for path in walls.shown() if path.is_relative_to("/tmp")}
+    linux.bind(BOX + "/tmp", "/tmp")
+    for path, handle in kept.items():
+        Path(path).mkdir(parents=True, exist_ok=True)
+        linux.bind(f"/proc/self/fd/{handle}", path)
+        os.close(handle)
 
 
 def enclose_children() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
+
+from autograder.execution import walls
 
 __all__ = ["UnsafePickle", "guard_imports", "guard_pickles", "is_safe_global"]
 
@@ -66,7 +69,12 @@ def guard_pickles() -> None:
 
 def guard_imports() -> None:
     """Take the work folder and everything else a learner can write to off the import path, for child processes too."""
-    writable = tuple(os.path.realpath(folder) for folder in (os.getcwd(), os.environ.get("TMPDIR", "/tmp")))  # noqa: PTH109
-    sys.path[:] = [entry for entry in sys.path if entry and not os.path.realpath(entry).startswith(writable)]
+    writable = [Path(folder).resolve() for folder in (Path.cwd(), os.environ.get("TMPDIR", "/tmp"))]
+    own = [path.resolve() for path in walls.shown()]  # mounted read-only, also where the course was cloned to /tmp
+
+    def is_safe(entry: Path) -> bool:
+        return any(entry.is_relative_to(p) for p in own) or not any(entry.is_relative_to(p) for p in writable)
+
+    sys.path[:] = [entry for entry in sys.path if entry and is_safe(Path(entry).resolve())]
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ["PYTHONNOUSERSITE"] = "1"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Mount", "bwrap_arguments", "layout", "packages"]
+__all__ = ["Mount", "bwrap_arguments", "layout", "packages", "shown"]
 
 Kind = Literal["ro", "rw", "link", "dir", "tmpfs", "proc", "dev"]
 
@@ -75,13 +75,17 @@ def layout(
     if Path("/sys/devices/system/cpu").is_dir():
         plan.append(Mount("ro", "/sys/devices/system/cpu", "/sys/devices/system/cpu"))
     plan += [Mount("tmpfs", "/tmp"), Mount("tmpfs", "/dev/shm"), Mount("tmpfs", "/home/learner")]
-    shown = [Path(sys.base_prefix), Path(sys.prefix), *packages(), *extra]
-    plan += [Mount("ro", str(path), str(path)) for path in _outermost(shown)]
+    plan += [Mount("ro", str(path), str(path)) for path in shown(extra)]
     if cache is not None and cache.is_dir():
         plan.append(Mount("ro", "/cache-below", str(cache)))
     if kernels is not None:
         plan.append(Mount("rw", "/kernels", str(kernels)))
     return tuple(plan)
+
+
+def shown(extra: Sequence[Path] = ()) -> list[Path]:
+    """Return the folders of Python and of the packages, which processes inside must see besides the system's own."""
+    return _outermost([Path(sys.base_prefix), Path(sys.prefix), *packages(), *extra])
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
