@@ -37,8 +37,8 @@ class TrainingConfig:
     seed
         Seed of the binning subsample; the same seed and data give the same bytes.
     threads
-        OpenMP threads of the training. A floating-point sum depends on its order, so another number of threads gives
-        other bytes: it is a setting, not a property of the machine.
+        OpenMP threads of the training. The fitted model remembers the number, so it is a setting and not a property of
+        the machine; the trees are the same.
     """
 
     max_iter: int = 60

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 1 · MLOps overview and the full lifecycle
 #
-# **30 minutes.** You join the late-flight desk in New York. The year is 2013. When a flight is due to leave, the desk
-# says how likely it is to arrive 15 minutes late or more. You will build its model, put it into service, watch
+# **30 minutes** to read and run, about an hour with the exercises. You join the late-flight desk in New York. The year is
+# 2013. When a flight is due to leave, the desk says how likely it is to arrive 15 minutes late or more. You will build its model, put it into service, watch
 # eight months of real flights go by, and find out what a test score is worth.
 #
 # **After this notebook you can**
@@ -234,8 +234,8 @@ checks.equal(len(list(impossible_weather(real.head(0)))), 0, what="the number of
 # %%
 before, after = (sum(impossible_weather(frame)) for frame in (year, celsius))
 Markdown(f"""
-Your rule finds **{before}** impossible rows among {len(year):,} true ones, and **{after:,}** of
-{len(celsius):,} in the °C feed. Now the batch would be refused.
+Your rule finds **{before}** impossible rows among {len(year):,} real ones, and **{after:,}** of
+{len(celsius):,} in the °C feed. A desk that refuses a batch with more than a few bad rows would refuse this one.
 """)
 
 # %% [markdown]
@@ -499,8 +499,8 @@ A random split promises **AUC {random_auc:.3f}**. February delivers **AUC {hones
 """)
 
 # %% [markdown]
-# Same rows, same settings, same seed. The difference is how the rows were divided, and it is the largest effect in this
-# notebook. Divide them the way the desk lives: what was known, and what came after.
+# Same two months, same settings, same seed, nearly the same number of training rows. What differs is how the rows were
+# divided. Divide them the way the desk lives: what was known, and what came after.
 #
 # ### Exercise 1.4 · Split at a moment (4 points)
 #
@@ -602,6 +602,9 @@ Markdown(f"""
 """)
 
 # %% [markdown]
+# (Your February figure is not quite the one above: the cut is midnight in UTC, so 130 flights of the evening of
+# 31 January in New York are in this test too.)
+#
 # One storm delays a hundred flights at once. Shuffle them, and nearly every test flight has neighbours from its own
 # hour among the training rows: the model has *seen the storm*. In service, tomorrow's storm has no neighbours yet. The
 # random split answered a question that nobody will ever ask.
@@ -686,12 +689,17 @@ The worst week begins on {worst:%d %B}: the model says {weeks.mean_prediction[wo
 """)
 
 # %% [markdown]
-# Look at the column `auc`. It *rises* in early summer. Has the model become better? No: it is frozen. Thunderstorms are
-# easy to rank, a stormy evening against a calm morning, so the **task** became easier. A single metric over time mixes up
-# the model and the weather. Two ways out, and you need both:
+# Look at the column `auc`. It *rises* from April to May. Has the model become better? No: it is frozen. The **task** became
+# easier, probably because a stormy evening is easy to tell from a calm morning. A single metric over time mixes up the
+# model and the weather. Two ways out, and you need both:
 #
-# - look at **calibration** too: does "20 %" mean that 20 of 100 such flights are late?
+# - look at **calibration** too: does "20 %" mean that 20 of 100 such flights are late? The column `calibration_error` sorts
+#   the flights into groups of similar prediction, takes |predicted − observed| in each, and averages. It can be large
+#   although the two overall shares agree;
 # - compare with a **reference** on the same flights, such as a freshly trained model. That is the next section.
+#
+# Both need labels. They come some three hours after the departure, and for 2 % of the flights never. What needs no label:
+# the data rules of section 1.3, the distribution of the inputs, and the mean prediction in figure 1.
 
 # %% [markdown]
 # ## 1.9 Stage K · Retrain: a decision with a reason
@@ -864,9 +872,9 @@ Markdown(f"""
 # An honest result, and not the one most courses show. Retraining bought **ranking**: more months to learn from, a better
 # AUC in most weeks. It did **not** buy calibration week by week. The share of late flights swings with each week's
 # storms, and last month's flights do not say which storms come next. A fresh model can even learn the wrong lesson from a
-# bad fortnight. Over the whole period both models are calibrated; in single weeks neither is.
+# bad fortnight. Over the whole period both models are better calibrated than in most single weeks.
 #
-# Now look again at your table of trainings. Those made "because of calibration" cost as much as the others. Before you
+# Now look again at your table of trainings. Those whose reason is the gap cost as much as the others. Before you
 # retrain, ask which problem retraining can solve. Notebook 6 is about which signal asks for which remedy.
 #
 # The wheel closes. The newest model becomes the challenger, and the gate judges it on flights that neither model
@@ -1004,11 +1012,11 @@ workshop.cleanup()
 # %% [markdown]
 # ## Interview question
 #
-# > **"Do you know how to detect when a model starts degrading?"** And the follow-up: *"Our AUC rose from 0.62 to
-# > 0.72 over the summer. Are we getting better?"*
+# > **"Do you know how to detect when a model starts degrading?"** And the follow-up: *"Our AUC rose from 0.61
+# > in April to 0.73 in May. Are we getting better?"*
 #
 # Write what you would answer, in five to ten sentences, with at least one number from this notebook. Figures 1 and 2
-# prove the point; exercises 1.4 and 1.5 show it in code. A person grades it:
+# prove the point; exercise 1.5 shows it in code. A person grades it:
 #
 # | Points | For |
 # |---|---|
