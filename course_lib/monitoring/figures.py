@@ -39,7 +39,7 @@ def detector_figure(
             for (name, points), marker in zip(found.items(), plots.MARKERS, strict=False):
                 axes.plot(list(points), list(points.values()), label=name, marker=marker, markersize=5)
             axes.set_ylim(-0.03, 1.05)
-            axes.legend(loc="center right")
+        right.legend(loc="center right")  # the same lines in both panels; on the left they leave no room
         left.axhline(promised, color="0.4", linewidth=1, linestyle=":")
         left.set(xlabel="number of features", ylabel="share of quiet windows that alarm (0–1)", title="False alarms")
         right.set(xlabel="shift of one feature (σ)", ylabel="share of shifted windows found (0–1)", title="Power")
