@@ -153,7 +153,8 @@ if hits: print('ESCAPED')
 """, says="hits 0"),
     Attack("own notebook read", RIGHT + """
 import pathlib
-found = [str(p) for top in ('.', '/tmp', '/box', '/home', '/var') for p in pathlib.Path(top).rglob('*') if p.suffix in ('.ipynb', '.db')]
+found = [str(p) for top in ('.', '/tmp', '/box', '/home', '/var') for p in pathlib.Path(top).rglob('*')
+         if p.suffix in ('.ipynb', '.db') and 'site-packages' not in p.parts]  # those of installed packages are public
 print('found', found)
 """, says="found []"),
     Attack("caller's arguments changed", "def add(a, b):\n    import sys\n    sys._getframe(1).f_locals.clear()\n    return a - b\n", FOOLED),
