@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -327,7 +328,6 @@ def _read_manifest(home: Path) -> tuple[Partition, ...]:
 
 
 def _read_partition(partition: Partition, columns: list[str] | None) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow
 
     rebuild = "run `course_lib.data.ingest(force=True)` to build the partitions again"
@@ -340,13 +340,21 @@ def _read_partition(partition: Partition, columns: list[str] | None) -> pd.DataF
             next_step=rebuild,
         )
     try:
-        return pd.read_parquet(partition.path, columns=columns)
+        frame = _read(partition.path, partition.sha256, tuple(columns) if columns is not None else None)
     except (pyarrow.ArrowInvalid, KeyError) as error:
         raise DataError(
             f"The columns {columns} cannot be read from {partition.path.name}: {error}",
             expected="columns that `flights([1]).columns` lists",
             next_step="correct the column names",
         ) from error
+    return frame.copy(deep=False)  # pandas copies what a caller changes, not before
+
+
+@lru_cache(maxsize=3)  # the same month is asked for again and again; a year is too much to keep
+def _read(path: Path, sha256: str, columns: tuple[str, ...] | None) -> pd.DataFrame:  # noqa: ARG001 - part of the key
+    import pandas as pd
+
+    return pd.read_parquet(path, columns=list(columns) if columns is not None else None)
 
 
 def _sha256(path: Path) -> str:
