@@ -28,7 +28,8 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+# For a module, not for the session: while Playwright is open an event loop runs, and no test could start its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
