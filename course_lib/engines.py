@@ -147,7 +147,6 @@ ENGINES: dict[str, Engine] = {
         "the rules are only played in Python",
     ),
     "evidently": Engine("Evidently", _package("evidently"), "drift reports", "the course's own detector alone"),
-    "river": Engine("river", _package("river"), "detectors for streams", "the comparison is left out"),
     "grafana": Engine(
         "Grafana SDK", _package("grafana-foundation-sdk"), "dashboards as code", "the dashboard is left out"
     ),

@@ -698,7 +698,7 @@ The worst week begins on {worst:%d %B}: the model says {weeks.mean_prediction[wo
 #   although the two overall shares agree;
 # - compare with a **reference** on the same flights, such as a freshly trained model. That is the next section.
 #
-# Both need labels. They come some three hours after the departure, and for 2 % of the flights never. What needs no label:
+# Both need labels. They come some three hours after the departure, and for 3 % of the flights never. What needs no label:
 # the data rules of section 1.3, the distribution of the inputs, and the mean prediction in figure 1.
 
 # %% [markdown]

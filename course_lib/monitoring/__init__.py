@@ -1,6 +1,6 @@
 """Stage J, monitoring: data drift, concept drift, late labels, metrics, alert rules, and who is told.
 
-Modules are loaded at first access; Evidently and river, which take seconds to import, only when they are called.
+Modules are loaded at first access; Evidently, which takes seconds to import, only when it is called.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ _MODULES = (
     "samples",
     "servers",
     "statistics",
-    "streams",
 )
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
