@@ -58,7 +58,7 @@ def _program(*command: str) -> Callable[[], str | None]:
             done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        words = (done.stdout + done.stderr).replace(",", " ").split()
+        words = (done.stdout + done.stderr).replace(",", " ").replace("v=", "").split()
         return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit()), "unknown version")
 
     return probe
