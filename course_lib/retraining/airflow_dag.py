@@ -62,22 +62,22 @@ def late_flights() -> None:
         return steps.train(accepted, trees=get_current_context()["params"]["trees"], **period())
 
     @task
-    def evaluate(accepted: str, run_id: str) -> float:
-        return steps.evaluate(accepted, f"{folder()}/report.json", run_id=run_id, **period())
+    def evaluate(accepted: str, trained: str) -> float:  # `run_id` is a word of Airflow's own: the run of the DAG
+        return steps.evaluate(accepted, f"{folder()}/report.json", run_id=trained, **period())
 
     @task
-    def gate(accepted: str, run_id: str) -> str:
-        return steps.gate(accepted, run_id=run_id, **period())
+    def gate(accepted: str, trained: str) -> str:
+        return steps.gate(accepted, run_id=trained, **period())
 
     @task
-    def register(run_id: str, verdict: str) -> int:
-        return steps.register(store=period()["store"], run_id=run_id, verdict=verdict)
+    def register(trained: str, verdict: str) -> int:
+        return steps.register(store=period()["store"], run_id=trained, verdict=verdict)
 
     accepted = validate(collect())
-    run_id = train(accepted)
-    verdict = gate(accepted, run_id)
-    evaluate(accepted, run_id) >> verdict
-    register(run_id, verdict)
+    trained = train(accepted)
+    verdict = gate(accepted, trained)
+    evaluate(accepted, trained) >> verdict
+    register(trained, verdict)
 
 
 DAG = late_flights()
