@@ -36,6 +36,7 @@ _MODULES = (
     "sse",
     "tasks",
     "telemetry",
+    "triton",
     "users",
     "virtual",
 )
