@@ -302,10 +302,12 @@ def make_manifest(contents):
     """Return the SHA-256 (64 hexadecimal digits) of each file in `contents`, a dict from name to bytes."""
     ### BEGIN SOLUTION
     return {name: hashlib.sha256(body).hexdigest() for name, body in contents.items() if name != "manifest.json"}
+    ### END SOLUTION
 
 
 def compare(contents, manifest):
     """Return the sorted list of files that were added, changed, or are missing."""
+    ### BEGIN SOLUTION
     now = make_manifest(contents)
     found = [f"added {name}" for name in now.keys() - manifest.keys()]
     found += [f"missing {name}" for name in manifest.keys() - now.keys()]
