@@ -27,6 +27,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "features",
+    "llm",
     "monitoring",
     "packaging",
     "plots",
