@@ -25,6 +25,7 @@ _MODULES = (
     "kv_cache",
     "loadtest",
     "quantisation",
+    "referee",
     "scheduler",
     "sizing",
     "sse",

@@ -73,6 +73,13 @@ class Client:
         """Return the names of the models that the server has."""
         return [one["id"] for one in self._ask("GET", "models")["data"]]
 
+    def tokens(self, text: str) -> list[int]:
+        """Return the numbers of the tokens of ``text``; vLLM and llama.cpp have this beside OpenAI's protocol."""
+        url = f"{str(self._http.base_url).removesuffix('v1/')}tokenize"
+        body = {"model": self.model, "prompt": text, "content": text, "add_special_tokens": False}
+        found: list[int] = self._ask("POST", url, body)["tokens"]
+        return found
+
     def complete(self, prompt: str, *, max_tokens: int = 64, **options: Any) -> str:
         """Return the answer, all at once. ``options`` go into the request (``temperature``, ``seed`` …)."""
         body = self._ask("POST", "chat/completions", self._body(prompt, max_tokens, options))
@@ -100,10 +107,20 @@ class Client:
         tokens = int(usage.get("completion_tokens", len(times)))
         return Reply(text, Timing(sent, tuple(times)), int(usage.get("prompt_tokens", 0)), tokens, reason)
 
-    def many(self, prompts: Sequence[str], *, max_tokens: int | Sequence[int] = 64, **options: Any) -> list[Reply]:
-        """Ask all ``prompts`` at the same time, each with its own ``max_tokens`` if several are given."""
+    def many(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int | Sequence[int] = 64,
+        at_once: int | None = None,
+        **options: Any,
+    ) -> list[Reply]:
+        """Ask all ``prompts``, ``at_once`` of them at a time (default: all).
+
+        Whenever an answer is complete the next question is sent. The replies come in the order of the prompts.
+        """
         limits = [max_tokens] * len(prompts) if isinstance(max_tokens, int) else list(max_tokens)
-        with ThreadPoolExecutor(max(len(prompts), 1)) as pool:
+        with ThreadPoolExecutor(at_once or max(len(prompts), 1)) as pool:
             jobs = [
                 pool.submit(self.timed, one, max_tokens=n, **options) for one, n in zip(prompts, limits, strict=True)
             ]

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_lib.llm import gguf, transformer
 from course_lib.llm.errors import LLMError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
-__all__ = ["bits_per_weight", "rounded"]
+__all__ = ["SAMPLE", "WAYS", "bits_per_weight", "rounded", "study"]
+
+SAMPLE = (
+    "When a plane arrives late, the next flight often leaves late as well. The crew has to rest, the cabin has to be "
+    "cleaned, and the passengers who change planes need time to walk from one gate to another. Airports know this, and "
+    "so they plan with a margin. In summer, thunderstorms close the airspace over New York for an hour or two, and the "
+    "margin is gone before noon. A good forecast does not prevent the storm, but it tells the people at the gate what "
+    "will happen, so that they can act early: move a passenger to another flight, call a second crew, or keep a "
+    "connecting plane waiting for ten minutes."
+)
+WAYS = {  # name: bits, weights that share a scale
+    "8 bits, a scale per row": (8, None),
+    "4 bits, a scale per row": (4, None),
+    "3 bits, a scale per 32": (3, 32),
+}
 
 
 def rounded(weights: np.ndarray, bits: int, *, group: int | None = 32) -> np.ndarray:
@@ -46,7 +65,7 @@ def rounded(weights: np.ndarray, bits: int, *, group: int | None = 32) -> np.nda
     return found
 
 
-def bits_per_weight(bits: int, *, group: int = 32) -> float:
+def bits_per_weight(bits: int, *, group: float = 32) -> float:
     """Return the bits a weight takes, with its share of scale and smallest value (16 bits each).
 
     Examples
@@ -55,3 +74,34 @@ def bits_per_weight(bits: int, *, group: int = 32) -> float:
     5.0
     """
     return bits + 32 / group
+
+
+def study(path: Path, tokens: Sequence[int]) -> pd.DataFrame:
+    """Round the matrices of a model's layers in each of :data:`WAYS`, and measure how well it still predicts a text.
+
+    Parameters
+    ----------
+    path
+        A GGUF file of a Llama model.
+    tokens
+        The text, as the model's tokens.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a way: ``bits a weight``, ``layers (MB)``, ``perplexity`` (1 is certainty, more is worse).
+    """
+    import pandas as pd
+
+    file = gguf.read(path)
+    model = transformer.load(file)
+    shapes = [one.shape for name, one in file.tensors.items() if name.startswith("blk.") and len(one.shape) == 2]
+    rows, weights = sum(shape[0] for shape in shapes), sum(math.prod(shape) for shape in shapes)
+    found = {"as in the file": (5.0, model.perplexity(tokens))}
+    for name, (bits, group) in WAYS.items():
+        changed = transformer.load(file, lambda matrix, b=bits, g=group: rounded(matrix, b, group=g))  # type: ignore[misc]
+        mean_group = group or weights / rows
+        found[name] = (bits_per_weight(bits, group=mean_group), changed.perplexity(tokens))
+    table = pd.DataFrame.from_dict(found, orient="index", columns=["bits a weight", "perplexity"])
+    table.insert(1, "layers (MB)", table["bits a weight"] * weights / 8e6)
+    return table.round({"bits a weight": 2, "layers (MB)": 1, "perplexity": 1})

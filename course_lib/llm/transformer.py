@@ -8,7 +8,7 @@ Shapes: T tokens, D = width, H query heads, K key/value heads, d = width of a he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,14 +119,28 @@ def load(file: GGUF, change: Callable[[np.ndarray], np.ndarray] | None = None) -
     kind = file.header.get("general.architecture")
     if kind != "llama":
         raise LLMError(f"{file.path.name} holds a model of kind {kind!r}.", expected="llama")
-    weights = {name: file.weights(name) for name in file.tensors}
-    if change is not None:
-        weights |= {name: change(one) for name, one in weights.items() if name.startswith("blk.") and one.ndim == 2}
     return Transformer(
         layers=file.header["llama.block_count"],
         heads=file.header["llama.attention.head_count"],
         kv_heads=file.header["llama.attention.head_count_kv"],
         rope_base=file.header["llama.rope.freq_base"],
         epsilon=file.header["llama.attention.layer_norm_rms_epsilon"],
-        weights=weights,
+        weights=_Unpacked(file, change),
     )
+
+
+class _Unpacked(Mapping[str, "np.ndarray"]):
+    """Weights that are unpacked when they are needed: all at once they take 540 MB, one matrix at most 113."""
+
+    def __init__(self, file: GGUF, change: Callable[[np.ndarray], np.ndarray] | None) -> None:
+        self._file, self._change = file, change
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = self._file.weights(name)
+        return self._change(found) if self._change and name.startswith("blk.") and found.ndim == 2 else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.tensors)
+
+    def __len__(self) -> int:
+        return len(self._file.tensors)
