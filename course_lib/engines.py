@@ -171,6 +171,28 @@ ENGINES: dict[str, Engine] = {
         "no model is served: `make lab` again",
     ),
     "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
+    "kubernetes-validate": Engine(
+        "kubernetes-validate",
+        _package("kubernetes-validate"),
+        "Kubernetes' schemas",
+        "no manifest is checked: `make lab` again",
+    ),
+    "redis": Engine(
+        "Redis",
+        _program("redis-server", "--version"),
+        "the broker between Celery and its workers",
+        "Celery's in-memory broker in this process: the same answers, and no second process",
+    ),
+    "celery": Engine("Celery", _package("celery"), "batch jobs by queue", "no queue runs: `make lab` again"),
+    "kfp": Engine(
+        "Kubeflow Pipelines SDK", _package("kfp"), "compiles and runs pipelines", "the loop runs as one function"
+    ),
+    "litert": Engine(
+        "LiteRT",
+        _package("ai-edge-litert"),
+        "models on phones and boards",
+        "ONNX Runtime alone (no wheel for this system)",
+    ),
     "chromium": Engine(
         "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"
     ),

@@ -1,6 +1,7 @@
-"""Stage I for language models: servers, the memory they keep, who gets the processor next, and the clouds' protocols.
+"""Stage I, deployment of language models: the KV cache, batching, servers, clients and what they cost.
 
-Modules are loaded at first access; vLLM, llama.cpp and transformers run in processes of their own.
+The teaching code (``kv_cache``, ``scheduler``, ``transformer``) needs NumPy alone, and each file reads in one sitting.
+Modules are loaded at first access.
 """
 
 from __future__ import annotations
@@ -9,12 +10,32 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "Client": "client",
+    "CostModel": "scheduler",
+    "LLMError": "errors",
     "LLMServer": "servers",
+    "ModelShape": "sizing",
+    "PagedCache": "kv_cache",
+    "Request": "trace",
     "attach": "servers",
     "open_server": "servers",
 }
 _MODULES = (
+    "client",
+    "errors",
+    "figures",
+    "gguf",
+    "kv_cache",
+    "loadtest",
+    "quantisation",
+    "referee",
+    "scheduler",
     "servers",
+    "sizing",
+    "sse",
+    "timing",
+    "trace",
+    "transformer",
     "weights",
 )
 
@@ -30,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)
