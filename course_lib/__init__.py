@@ -28,6 +28,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "features",
+    "llm",
     "monitoring",
     "packaging",
     "plots",
