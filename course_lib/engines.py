@@ -158,6 +158,18 @@ ENGINES: dict[str, Engine] = {
         "checks expressions and scripts in workflows",
         "schema and zizmor are checked alone",
     ),
+    "vllm": Engine(
+        "vLLM",
+        _told_by("course_lib.llm.launch", "vllm_version"),
+        "serves a language model, many requests at once",
+        "llama.cpp serves it; `make vllm` installs vLLM",
+    ),
+    "llama.cpp": Engine(
+        "llama.cpp",
+        _told_by("course_lib.llm.launch", "llamacpp_version"),
+        "serves a language model in 200 MB of memory",
+        "no model is served: `make lab` again",
+    ),
     "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
     "kubernetes-validate": Engine(
         "kubernetes-validate",

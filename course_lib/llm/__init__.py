@@ -13,9 +13,12 @@ _HOMES = {
     "Client": "client",
     "CostModel": "scheduler",
     "LLMError": "errors",
+    "LLMServer": "servers",
     "ModelShape": "sizing",
     "PagedCache": "kv_cache",
     "Request": "trace",
+    "attach": "servers",
+    "open_server": "servers",
 }
 _MODULES = (
     "client",
@@ -27,11 +30,13 @@ _MODULES = (
     "quantisation",
     "referee",
     "scheduler",
+    "servers",
     "sizing",
     "sse",
     "timing",
     "trace",
     "transformer",
+    "weights",
 )
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
