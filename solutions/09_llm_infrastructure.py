@@ -38,7 +38,7 @@
 # %%
 from course_lib import engines
 
-engines.table("vllm", "llamacpp", "locust")
+engines.table("vllm", "llama.cpp", "locust")
 
 # %% tags=["parameters"]
 USERS = (1, 8, 32)  # at the same time, in the load tests
@@ -391,6 +391,7 @@ def steps_of(requests, rows):
 checks.equal(steps_of([(0, 3), (0, 1), (0, 2)], 2), (2, 0, 2), what="the list of last steps of the example", misconceptions={
     (2, 0, 4): "the third request waited for the whole batch: that is static batching; take a row as soon as it is free",
     (3, 1, 3): "the steps count from 0, and the first token is made in the step of the arrival",
+    (2, 1, 3): "only one request joined in a step: every free row is taken, by whoever waits",
     (2, 0, 1): "all three ran at once, and there are two rows",
 })  # fmt: skip
 checks.equal(steps_of([(0, 4), (0, 9), (1, 1), (1, 5)], 2), (3, 8, 4, 9), what="the list of last steps of four requests",

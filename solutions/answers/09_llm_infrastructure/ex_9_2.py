@@ -81,7 +81,7 @@ class Allocator:
         return len(self.unused)
 
 
-# %% forgets that the copied block lost a user answer="wrong" expect="a block leaked"
+# %% forgets that the copied block lost a user answer="wrong" expect="one user less for a block that was copied"
 class Allocator:
     def __init__(self, blocks, block_size):
         self.size, self.users, self.sequences = block_size, [0] * blocks, {}

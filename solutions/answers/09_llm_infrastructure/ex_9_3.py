@@ -54,18 +54,12 @@ def finish_steps(requests, rows):
     return finished
 
 
-# %% lets one in per step answer="wrong" expect="a row stayed empty while somebody waited"
+# %% lets one in per step answer="wrong" expect="only one request joined in a step"
 def finish_steps(requests, rows):
     queue = sorted(range(len(requests)), key=lambda k: requests[k][0])
     running, finished, step = {}, [0] * len(requests), 0
-    first = True
     while queue or running:
-        if first:
-            while queue and len(running) < rows and requests[queue[0]][0] <= step:
-                index = queue.pop(0)
-                running[index] = requests[index][1]
-            first = False
-        elif queue and len(running) < rows and requests[queue[0]][0] <= step and step % 2 == 1 - (rows > 2):
+        if queue and len(running) < rows and requests[queue[0]][0] <= step:
             index = queue.pop(0)
             running[index] = requests[index][1]
         for k in list(running):
