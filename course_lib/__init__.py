@@ -21,6 +21,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the reader may have started the 
 
 _MODULES = (
     "checks",
+    "cloud",
     "data",
     "delivery",
     "engines",
