@@ -159,6 +159,42 @@ ENGINES: dict[str, Engine] = {
         "schema and zizmor are checked alone",
     ),
     "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
+    "moto": Engine("moto server", _package("moto"), "answers for AWS", "no AWS section runs: `make lab` again"),
+    "azurite": Engine(
+        "Azurite",
+        _told_by("course_lib.cloud.emulators", "azurite_version"),
+        "answers for Azure Blob Storage",
+        "a stand-in of the course speaks the part of the protocol that is used",
+    ),
+    "gcs-emulator": Engine(
+        "gcp-storage-emulator",
+        _package("gcp-storage-emulator"),
+        "answers for Google Cloud Storage",
+        "no Google section runs: `make lab` again",
+    ),
+    "cfn-lint": Engine("cfn-lint", _package("cfn-lint"), "CloudFormation's schemas", "no lint: `make lab` again"),
+    "kubernetes-validate": Engine(
+        "kubernetes-validate",
+        _package("kubernetes-validate"),
+        "Kubernetes' schemas",
+        "no manifest is checked: `make lab` again",
+    ),
+    "redis": Engine(
+        "Redis",
+        _program("redis-server", "--version"),
+        "the broker between Celery and its workers",
+        "Celery's in-memory broker in this process: the same answers, and no second process",
+    ),
+    "celery": Engine("Celery", _package("celery"), "batch jobs by queue", "no queue runs: `make lab` again"),
+    "kfp": Engine(
+        "Kubeflow Pipelines SDK", _package("kfp"), "compiles and runs pipelines", "the loop runs as one function"
+    ),
+    "litert": Engine(
+        "LiteRT",
+        _package("ai-edge-litert"),
+        "models on phones and boards",
+        "ONNX Runtime alone (no wheel for this system)",
+    ),
     "chromium": Engine(
         "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"
     ),
