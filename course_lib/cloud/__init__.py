@@ -1,7 +1,7 @@
 """Stage I, the clouds: which path to deploy on, every provider through its own SDK, Kubernetes, and what it all costs.
 
-Each SDK is imported in one module (``aws``, ``azure``, ``gcp``) and talks to an emulator on this machine; the real cloud
-needs two deliberate acts (see ``credentials``). Modules are loaded at first access, an SDK when it is first called.
+Each SDK is imported in one module (``aws``, ``azure``, ``gcp``) and talks to an emulator on this machine; the real
+cloud needs two deliberate acts (see ``credentials``). Modules are loaded at first access, an SDK at its first call.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _MODULES = (
     "plan",
     "policies",
     "prices",
+    "rehearsal",
     "rolling",
     "stack",
     "storage",

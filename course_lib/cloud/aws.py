@@ -20,7 +20,9 @@ ACCOUNT = "123456789012"  # the emulator's
 _DUMMY = "local-only"
 
 
-def client(service: str, where: credentials.Access | str, *, region: str = REGION) -> Any:
+def client(
+    service: str, where: credentials.Access | str, *, region: str = REGION, keys: tuple[str, str] = (_DUMMY, _DUMMY)
+) -> Any:
     """Return a boto3 client of one AWS service.
 
     Parameters
@@ -31,6 +33,8 @@ def client(service: str, where: credentials.Access | str, *, region: str = REGIO
         URL of the emulator, or what :func:`course_lib.cloud.credentials.real` returned.
     region
         AWS region.
+    keys
+        Access key and secret of a user that was made in the emulator; by default dummies. Not used for the real cloud.
 
     Raises
     ------
@@ -41,15 +45,15 @@ def client(service: str, where: credentials.Access | str, *, region: str = REGIO
     --------
     >>> client("s3", "http://127.0.0.1:5000").list_buckets()  # doctest: +SKIP
     """
-    return _client(service, credentials.access("aws", where), region)
+    return _client(service, credentials.access("aws", where), region, keys)
 
 
 @lru_cache(maxsize=64)
-def _client(service: str, access: credentials.Access, region: str) -> Any:
-    return _real(service, access, region) if access.is_real else _local(service, access.endpoint, region)
+def _client(service: str, access: credentials.Access, region: str, keys: tuple[str, str]) -> Any:
+    return _real(service, access, region) if access.is_real else _local(service, access.endpoint, region, keys)
 
 
-def _local(service: str, url: str, region: str) -> Any:
+def _local(service: str, url: str, region: str, keys: tuple[str, str]) -> Any:
     from botocore.config import Config
 
     settings = Config(
@@ -64,8 +68,8 @@ def _local(service: str, url: str, region: str) -> Any:
         service,
         region_name=region,
         endpoint_url=url,
-        aws_access_key_id=_DUMMY,
-        aws_secret_access_key=_DUMMY,
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
         config=settings,
     )
 

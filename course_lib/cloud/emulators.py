@@ -11,6 +11,9 @@ import json
 import os
 import shutil
 import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,6 +36,8 @@ class Emulators:
     ----------
     azurite
         Use Azurite if it is here; ``False`` always uses the stand-in.
+    seed
+        Decides which calls of an endpoint go to which variant.
 
     Examples
     --------
@@ -40,8 +45,10 @@ class Emulators:
     ...     aws.client("s3", here.aws).list_buckets()
     """
 
-    def __init__(self, *, azurite: bool = True) -> None:
+    def __init__(self, *, azurite: bool = True, seed: int = 0) -> None:
         self._azurite = azurite and azurite_program() is not None
+        self._seed = seed
+        self._router: Server | None = None
         self._servers: dict[Provider, Server] = {}
 
     @property
@@ -60,6 +67,15 @@ class Emulators:
         return self._url("gcp")
 
     @property
+    def runtime(self) -> str:
+        """URL of SageMaker Runtime: the router to real servers, see :mod:`course_lib.cloud.endpoints`."""
+        if self._router is None or not self._router.running:
+            from course_lib.cloud import endpoints
+
+            self._router = endpoints.start(self.aws, seed=self._seed)
+        return self._router.wait_ready().url
+
+    @property
     def urls(self) -> dict[str, str]:
         """The three URLs by the scheme of a storage address: ``s3``, ``az``, ``gs``."""
         return {"s3": self.aws, "az": self.azure, "gs": self.gcp}
@@ -74,6 +90,21 @@ class Emulators:
         """Providers whose emulator runs now."""
         return tuple(provider for provider, server in self._servers.items() if server.running)
 
+    @contextmanager
+    def enforcing(self) -> Iterator[None]:
+        """Let AWS's emulator check signatures and policies inside the block: then dummy keys are refused."""
+        self._enforce("0")
+        try:
+            yield
+        finally:
+            self._enforce("inf")
+
+    def _enforce(self, after: str) -> None:
+        kind = {"Content-Type": "text/plain"}  # moto takes a form's fields out of the body
+        request = urllib.request.Request(f"{self.aws}/moto-api/reset-auth", after.encode(), kind)  # noqa: S310
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
+            reply.read()
+
     def start(self) -> Self:
         """Start all three side by side, without waiting; the first use of each waits until it answers."""
         for provider in ("aws", "azure", "gcp"):
@@ -82,9 +113,10 @@ class Emulators:
 
     def close(self) -> None:
         """Stop what runs; what was stored is gone."""
-        for server in self._servers.values():
+        for server in [*([self._router] if self._router else []), *self._servers.values()]:
             server.stop()
         self._servers.clear()
+        self._router = None
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +148,7 @@ def _server(provider: Provider, *, azurite: bool) -> Server:
     if provider == "aws":
         command = [sys.executable, "-m", "moto.server", "-H", here[0], "-p", here[1]]
         env = {"MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE), "MOTO_PORT": here[1]}
-        return Server("moto", command, port=port, ready_path="/moto-api/data.json", env=env, timeout=90)
+        return Server("moto", command, port=port, ready_path=None, env=env, timeout=90)
     if provider == "gcp":
         command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--in-memory", "--host", here[0]]
         return Server("the GCS emulator", [*command, "--port", here[1]], port=port, ready_path=None, timeout=90)
