@@ -51,7 +51,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import uuid
 from collections import Counter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -317,43 +316,37 @@ def copy_all(clouds: dict, source: str, target: str, prefix: str) -> dict:
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-8-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def filled(scheme, objects):
-    """Make a bucket with these objects and return its address."""
-    made = f"{scheme}://desk-{uuid.uuid4().hex[:10]}"
-    store = storage.open_store(made, clouds.urls)
-    store.create()
-    for key, body in objects.items():
-        store.write(key, body)
-    return made
-
 OBJECTS = {f"models/{n}/model.onnx": bytes([n, 255, 0]) for n in range(23)} | {"logs/today": b"noise"}
-start, end = filled("s3", OBJECTS), filled("gs", {})
-mine = copy_all(clouds.urls, start, end, "models/")
+with rehearsal.buckets(clouds.urls, ("s3", OBJECTS), ("gs", {})) as (start, end):
+    mine = copy_all(clouds.urls, start, end, "models/")
+    arrived = storage.digests(storage.open_store(end, clouds.urls))
+    again = copy_all(clouds.urls, start, end, "models/")
+wanted = {key: hashlib.sha256(body).hexdigest() for key, body in OBJECTS.items() if key.startswith("models/")}
 checks.require(isinstance(mine, dict), "return a dict from key to SHA-256")
 checks.require("logs/today" not in mine, "an object outside the prefix was copied as well")
 checks.require(len(mine) != 20, "20 of 23 objects were copied: that is the first page of S3's list; read all pages")
-wanted = {key: hashlib.sha256(body).hexdigest() for key, body in OBJECTS.items() if key.startswith("models/")}
 checks.equal(len(mine), 23, what="the number of objects copied from S3 to Google")
-checks.require(storage.digests(storage.open_store(end, clouds.urls)) == wanted, "the target's bytes are not the source's")
+checks.require(arrived == wanted, "the target's bytes are not the source's: bytes are not text")
 checks.require(mine == wanted, "the digests are not those of the bytes: SHA-256 of what was read back, in hex")
-checks.require(copy_all(clouds.urls, start, end, "models/") == wanted, "copying again must change nothing and return the same")
+checks.require(again == wanted, "copying again must change nothing and return the same")
 checks.passed("8.2, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.2 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
 few = {"models/1/a": b"\xff\x00", "models/10/a": b"ten", "models/1/b": b"", "x": b"x"}
+wanted = {key: hashlib.sha256(few[key]).hexdigest() for key in ("models/1/a", "models/1/b")}
 for one, other in (("gs", "az"), ("az", "s3"), ("s3", "az")):
-    start, end = filled(one, few), filled(other, {"models/1/kept": b"kept"})
-    mine = copy_all(clouds.urls, start, end, "models/1/")
-    wanted = {key: hashlib.sha256(few[key]).hexdigest() for key in ("models/1/a", "models/1/b")}
+    with rehearsal.buckets(clouds.urls, (one, few), (other, {"models/1/kept": b"kept"})) as (start, end):
+        mine = copy_all(clouds.urls, start, end, "models/1/")
+        keys = storage.open_store(end, clouds.urls).keys()
     checks.equal(mine, wanted, what=f"the digests of a copy from {one} to {other}")
-    kept = storage.open_store(end, clouds.urls)
-    checks.equal(kept.keys(), ["models/1/a", "models/1/b", "models/1/kept"], what=f"the keys in {other} after the copy")
-start, end = filled("az", few), filled("s3", {"models/1/a": b"published"})
-checks.raises(FileExistsError, lambda: copy_all(clouds.urls, start, end, "models/"),
-              what="a copy onto other bytes: a published object must not be overwritten, and")
-checks.require(storage.open_store(end, clouds.urls).read("models/1/a") == b"published", "a published object was overwritten")
+    checks.equal(keys, ["models/1/a", "models/1/b", "models/1/kept"], what=f"the keys in {other} after the copy")
+with rehearsal.buckets(clouds.urls, ("az", few), ("s3", {"models/1/a": b"published"})) as (start, end):
+    checks.raises(FileExistsError, lambda: copy_all(clouds.urls, start, end, "models/"),
+                  what="a copy onto other bytes (a published object must not be overwritten)")
+    kept = storage.open_store(end, clouds.urls).read("models/1/a")
+checks.require(kept == b"published", "a published object was overwritten")
 ### END HIDDEN TESTS
 
 # %%
@@ -591,41 +584,43 @@ def answers_of(variant, flights):
     return packaging.Scorer(packaging.open_bundle(bundles[variant]).model).score_rows(flights).tolist()
 
 MORNING = [EXAMPLE | {"dep_minute": minute} for minute in (360, 1080, 1320)]
-asked = rehearsal.release(clouds.aws, f"desk-{uuid.uuid4().hex[:8]}", bundles, {"blue": 1.0})
-mine = deploy(clouds.aws, clouds.runtime, asked, MORNING)
+with rehearsal.released(clouds.aws, bundles, {"blue": 1.0}) as asked:
+    mine = deploy(clouds.aws, clouds.runtime, asked, MORNING)
+    left = [f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, asked["project"])]
 checks.require(isinstance(mine, list), f"deploy returned {type(mine).__name__}: read the stream in the reply, and return the list")
 checks.equal(len(mine), 3, what="the number of probabilities for 3 flights")
 for found, wanted in zip(mine, answers_of("blue", MORNING)):
     checks.close(found, wanted, what="a probability from the endpoint", tolerance=1e-6)
-left = [f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, asked["project"])]
 for thing in (f"endpoint {asked['name']}", f"endpoint-config {asked['name']}", f"model {asked['name']}-blue"):
     checks.require(thing in left, f"no {thing} carries the tag project={asked['project']}: what is not tagged, no tear-down finds "
                    "and somebody pays for")
-_ = teardown.sweep(clouds.aws, asked["project"])
 checks.passed("8.4, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.4 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-asked = rehearsal.release(clouds.aws, f"desk-{uuid.uuid4().hex[:8]}", bundles, {"blue": 0.75, "green": 0.25})
-name, sagemaker = asked["name"], cloud.aws.client("sagemaker", clouds.aws)
-first = deploy(clouds.aws, clouds.runtime, asked, MORNING)
-state = lambda: sagemaker.describe_endpoint(EndpointName=name)
-weights = lambda: {one["VariantName"]: one["CurrentWeight"] for one in state()["ProductionVariants"]}
-share = weights().get("green", 0) / sum(weights().values())
-checks.close(share, 0.25, what="the share of traffic of the variant green", tolerance=1e-6)
-machines = {(one["InstanceType"], one["InitialInstanceCount"], one["ModelName"]) for one in
-            sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]}
+def state(name):
+    """Return when the endpoint was made, its weights, and its machines."""
+    sagemaker = cloud.aws.client("sagemaker", clouds.aws)
+    found, made = sagemaker.describe_endpoint(EndpointName=name), sagemaker.describe_endpoint_config(EndpointConfigName=name)
+    return (found["CreationTime"], {one["VariantName"]: one["CurrentWeight"] for one in found["ProductionVariants"]},
+            {(one["InstanceType"], one["InitialInstanceCount"], one["ModelName"]) for one in made["ProductionVariants"]})
+
+with rehearsal.released(clouds.aws, bundles, {"blue": 0.75, "green": 0.25}) as asked:
+    name, given = asked["name"], asked["variants"]
+    deploy(clouds.aws, clouds.runtime, asked, MORNING)
+    made, weights, machines = state(name)
+    shifted = asked | {"variants": {"blue": given["blue"] | {"weight": 0.0}, "green": given["green"] | {"weight": 1.0}}}
+    second = deploy(clouds.aws, clouds.runtime, shifted, MORNING)
+    made_then, weights_then, _ = state(name)
+checks.close(weights.get("green", 0) / sum(weights.values()), 0.25, what="the share of traffic of the variant green", tolerance=1e-6)
 checks.equal(machines, {("ml.m5.large", 1, f"{name}-blue"), ("ml.m5.large", 1, f"{name}-green")}, what="type, number and model of the variants")
-made = state()["CreationTime"]
-shifted = asked | {"variants": {"blue": asked["variants"]["blue"] | {"weight": 0.0}, "green": asked["variants"]["green"] | {"weight": 1.0}}}
-second = deploy(clouds.aws, clouds.runtime, shifted, MORNING)
-checks.require(state()["CreationTime"] == made, "the second deploy deleted the endpoint and made it anew: callers got errors meanwhile; "
+checks.require(made_then == made, "the second deploy deleted the endpoint and made it anew: callers got errors meanwhile; "
                "change the weights of the one that is there")
-checks.equal({v: weight > 0 for v, weight in weights().items()}, {"blue": False, "green": True}, what="which variants get traffic after the shift")
+checks.equal({v: weight > 0 for v, weight in weights_then.items()}, {"blue": False, "green": True},
+             what="which variants get traffic after the shift")
 for found, wanted in zip(second, answers_of("green", MORNING)):
     checks.close(found, wanted, what="a probability after the shift to green", tolerance=1e-6)
-_ = teardown.sweep(clouds.aws, asked["project"])
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -967,7 +962,7 @@ checks.passed("8.6, visible part", 2)
 # Hidden tests for exercise 8.6 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
 priced = lambda name, amount: dataclasses.replace(costs.EXAMPLES[name], amount=amount)
-for seconds, gigabytes, hourly, rate, least, peak in ((0.02, 0.25, 0.2, 10, 1, 1), (0.5, 2, 1.006, 100, 2, 5), (0.1, 1, 0.0816, 20, 3, 2)):
+for seconds, gigabytes, hourly, rate, least, peak in ((0.02, 0.25, 0.2, 500, 1, 1), (0.5, 2, 1.006, 100, 2, 5), (0.1, 1, 0.0816, 60, 3, 2)):
     function = {"seconds": seconds, "gigabytes": gigabytes, "per_request": 3e-7, "per_gb_second": 1.5e-5}
     machine = {"hourly": hourly, "per_second": rate, "least": least, "peak": peak}
     one = costs.Function(seconds=seconds, gigabytes=gigabytes, per_request=priced("function-request", 3e-7),
@@ -1066,23 +1061,14 @@ def tear_down(url: str, project: str) -> list:
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-8-7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-def practice(versions=3):
-    """Make a project to tear down, and a neighbour whose names look alike; return both."""
-    mine = f"desk-{uuid.uuid4().hex[:8]}"
-    for project in (mine, f"{mine}-neighbour"):
-        rehearsal.build(clouds.aws, project, versions=versions)
-    return mine, f"{mine}-neighbour"
+def names(project):
+    """Return what carries a project's tag, as sorted texts."""
+    return sorted(f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, project))
 
-mine, neighbour = practice()
-listed = sorted(f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, mine))
-theirs = teardown.inventory(clouds.aws, neighbour)
-try:
+with rehearsal.neighbours(clouds.aws) as (mine, neighbour):
+    listed, theirs = names(mine), names(neighbour)
     removed = tear_down(clouds.aws, mine)
-    left = [f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, mine)]
-    untouched = teardown.inventory(clouds.aws, neighbour) == theirs
-finally:
-    for project in (mine, neighbour):
-        teardown.sweep(clouds.aws, project)
+    left, untouched = names(mine), names(neighbour) == theirs
 checks.require(not left, f"this is left, and billed: {', '.join(left)}")
 checks.require(untouched, "the neighbour's project is damaged: its names begin like yours, its tag does not")
 checks.equal(removed, listed, what="the list of what was deleted")
@@ -1091,16 +1077,10 @@ checks.passed("8.7, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.7 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-mine, neighbour = practice(versions=23)
-theirs = teardown.inventory(clouds.aws, neighbour)
-try:
+with rehearsal.neighbours(clouds.aws, versions=23) as (mine, neighbour):
+    theirs = names(neighbour)
     removed = tear_down(clouds.aws, mine)
-    left = [f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, mine)]
-    again = tear_down(clouds.aws, mine)
-    untouched = teardown.inventory(clouds.aws, neighbour) == theirs
-finally:
-    for project in (mine, neighbour):
-        teardown.sweep(clouds.aws, project)
+    left, again, untouched = names(mine), tear_down(clouds.aws, mine), names(neighbour) == theirs
 checks.require(not left and len(removed) == 7, f"with more versions than a page holds, this is left: {', '.join(left) or removed}")
 checks.equal(again, [], what="what the second run deleted")
 checks.require(untouched, "the neighbour's project is damaged: go by the tag")

@@ -1,12 +1,14 @@
-"""A small project in AWS's emulator, with all that makes a tear-down go wrong: to practise on, and to test with."""
+"""Small projects in the emulators, to practise on and to test with; what the ``with`` blocks make goes with them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from course_lib.cloud import aws
+from course_lib.cloud import aws, storage, teardown
 from course_lib.cloud.teardown import TAG
 
 if TYPE_CHECKING:
@@ -14,12 +16,50 @@ if TYPE_CHECKING:
 
     from course_lib.cloud.credentials import Access
 
-__all__ = ["TRUST", "build", "push_image", "release", "tags"]
+__all__ = ["TRUST", "buckets", "build", "neighbours", "push_image", "release", "released", "tags"]
 
 TRUST = {  # what a role says of who may assume it: SageMaker, for an endpoint
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+
+
+@contextmanager
+def buckets(clouds: Mapping[str, str], *contents: tuple[str, Mapping[str, bytes]]) -> Iterator[list[str]]:
+    """Make a bucket for each pair of scheme and objects, yield their addresses, and remove them."""
+    stores = {f"{scheme}://desk-{uuid.uuid4().hex[:12]}": objects for scheme, objects in contents}
+    with ExitStack() as stack:
+        for address, objects in stores.items():
+            store = storage.open_store(address, clouds)
+            store.create()
+            stack.callback(store.remove)
+            for key, body in objects.items():
+                store.write(key, body)
+        yield list(stores)
+
+
+@contextmanager
+def released(where: str, bundles: Mapping[str, Path], weights: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Yield what :func:`release` returns, for a project of its own, and delete all that carries its tag."""
+    project = f"desk-{uuid.uuid4().hex[:8]}"
+    try:
+        yield release(where, project, bundles, weights)
+    finally:
+        teardown.sweep(where, project)
+
+
+@contextmanager
+def neighbours(where: str, *, versions: int = 3) -> Iterator[tuple[str, str]]:
+    """Build two projects whose names begin alike, yield their names, and delete what is left of both."""
+    mine = f"desk-{uuid.uuid4().hex[:8]}"
+    names = mine, f"{mine}-neighbour"
+    try:
+        for project in names:
+            build(where, project, versions=versions)
+        yield names
+    finally:
+        for project in names:
+            teardown.sweep(where, project)
 
 
 def tags(project: str) -> list[dict[str, str]]:
