@@ -171,6 +171,20 @@ ENGINES: dict[str, Engine] = {
         "no model is served: `make lab` again",
     ),
     "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
+    "moto": Engine("moto server", _package("moto"), "answers for AWS", "no AWS section runs: `make lab` again"),
+    "azurite": Engine(
+        "Azurite",
+        _told_by("course_lib.cloud.emulators", "azurite_version"),
+        "answers for Azure Blob Storage",
+        "a stand-in of the course speaks the part of the protocol that is used",
+    ),
+    "gcs-emulator": Engine(
+        "gcp-storage-emulator",
+        _package("gcp-storage-emulator"),
+        "answers for Google Cloud Storage",
+        "no Google section runs: `make lab` again",
+    ),
+    "cfn-lint": Engine("cfn-lint", _package("cfn-lint"), "CloudFormation's schemas", "no lint: `make lab` again"),
     "kubernetes-validate": Engine(
         "kubernetes-validate",
         _package("kubernetes-validate"),
