@@ -31,6 +31,7 @@ _MODULES = (
     "packaging",
     "plots",
     "processes",
+    "projects",
     "provenance",
     "registry",
     "retraining",
