@@ -215,6 +215,23 @@ def export(
 
 
 @app.command()
+def project(
+    folder: Annotated[Path, typer.Argument(help="The root of a practice project.")],
+    *,
+    only: Annotated[str, typer.Option(help="Stages to run, such as train,serve; default: all.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for the report; default: build/ in the project.")] = None,
+    sandbox: Annotated[str, typer.Option(help="auto, bwrap or native.")] = "auto",
+) -> None:
+    """Grade a practice project: install it, run its tests, start what it serves, and ask it from outside."""
+    from autograder.projects.command import grade_project
+
+    stages = [word.strip() for word in only.split(",") if word.strip()]
+    report = grade_project(folder, only=stages, sandbox=sandbox, out=out, console=console())
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:

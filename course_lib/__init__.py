@@ -33,6 +33,7 @@ _MODULES = (
     "packaging",
     "plots",
     "processes",
+    "projects",
     "provenance",
     "registry",
     "retraining",
