@@ -31,6 +31,7 @@ _MODULES = (
     "packaging",
     "plots",
     "processes",
+    "progress",
     "provenance",
     "registry",
     "retraining",
