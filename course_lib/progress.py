@@ -74,8 +74,8 @@ def file_for(notebooks: Path) -> Path | None:
 def record(outcome: Outcome, file: Path) -> bool:
     """Append an outcome; return whether it is on disk. A check must not fail because its result cannot be kept.
 
-    The line is written by one call to a file opened for appending, so the lines of two kernels don't mix. It begins with
-    a line break: after a line that was cut short (a full disk, a killed kernel) it still stands alone.
+    The line is written by one call to a file opened for appending, so the lines of two kernels don't mix. It begins
+    with a line break: after a line that was cut short (a full disk, a killed kernel) it still stands alone.
     """
     line = b"\n" + json.dumps(asdict(outcome)).encode()
     try:
