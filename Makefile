@@ -20,9 +20,9 @@ engines:  ## install the system engines from Debian's packages, and vLLM (needs 
 vllm: env ## install the real vLLM for a machine without a GPU (2.5 GB in .venv-vllm)
 	@scripts/vllm.sh
 
-lab: env  ## open JupyterLab at notebook 1
-	@$(BIN)/jupyter lab notebooks/01_mlops_overview.ipynb --LabApp.news_url=None \
-		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate $(ARGS)
+lab: env  ## open JupyterLab on the course's welcome page
+	@JUPYTER_CONFIG_PATH="$(CURDIR)/autograder/lab/config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab $(ARGS)
 
 course: env  ## run and grade all nine notebooks, and write build/course-report.html
 	@scripts/engines.sh --auto

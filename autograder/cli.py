@@ -102,11 +102,14 @@ def check(
     root: Root = None,
 ) -> None:
     """Run the visible checks of one notebook, and say what to fix first."""
-    from autograder.checking import check_notebook, find_notebook, show_checkup
+    from autograder.checking import check_notebook, find_notebook, keep_progress, show_checkup
 
-    out, path = console(), find_notebook(notebook, root or course_root())
+    out, folder = console(), root or course_root()
+    path = find_notebook(notebook, folder)
     with watching(f"checking {path.stem}", out) as on_cell:
         checkup = check_notebook(path, kernel_name=kernel, on_cell=on_cell)
+    if path.resolve().parent == (folder / "notebooks").resolve():
+        keep_progress(checkup, path.parent)
     show_checkup(checkup, out)
     if checkup.first:
         raise typer.Exit(1)

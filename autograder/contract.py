@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.execution.names import names_bound
 from autograder.model import NotebookSpec
+from autograder.readable import markdown_faults
 from autograder.sources import EXERCISE_HEADING, GRADE_ID, TITLE, Violation, exercise_of, grading, kind_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ def breaches(path: Path, notebook: NotebookNode, spec: NotebookSpec, answers: Pa
         yield Violation(path.name, "file name", "the name has no notebook number", fix)
         return
     draft = Draft(path.name, int(name[1]), tuple(_cells(path, notebook)), spec, answers)
-    rules = (_headings, _metadata, _unique_ids, _exercises, _solutions, _hidden_tests, _leaks, _lengths, _interview)
+    rules = (
+        _headings, _metadata, _unique_ids, _exercises, _solutions, _hidden_tests, _leaks, _lengths, _interview,
+        _readable,
+    )  # fmt: skip
     for rule in rules:
         yield from rule(draft)
 
@@ -267,3 +271,9 @@ def _interview(draft: Draft) -> Iterator[Violation]:
     if found != 1:
         fix = "have one markdown cell with grade id interview-1, graded by a person"
         yield draft.breach("interview", f"there are {found} interview answer cells", fix)
+
+
+def _readable(draft: Draft) -> Iterator[Violation]:
+    for cell in draft.cells:
+        for fault in markdown_faults(cell.source) if cell.type == "markdown" else ():
+            yield draft.breach(cell, fault.problem, fault.fix)

@@ -33,6 +33,7 @@ _MODULES = (
     "packaging",
     "plots",
     "processes",
+    "progress",
     "projects",
     "provenance",
     "registry",

@@ -1228,7 +1228,7 @@ with closing(sqlite3.connect(store.database)) as another_program:
 # %% [markdown]
 # ## State of the desk
 #
-# | | |
+# | State | What |
 # |---|---|
 # | **Automated now** | a training is logged with data, code, settings and environment in one call; a query finds the best run within limits; the gate moves the alias or gives its reasons; a run logged that way can be made again, bit for bit, and writes its own card |
 # | **Still by hand** | someone has to run this notebook; the champion is a name in a registry, and no passenger can ask it anything |

@@ -893,7 +893,7 @@ pd.DataFrame([*seen[:3], seen[-1]]).round(3)
 #
 # ## 3.10 Online, batch or streaming?
 #
-# | | online | batch | streaming |
+# | question | online | batch | streaming |
 # |---|---|---|---|
 # | someone waits for | one answer | nobody | the first piece |
 # | you optimise | latency (p99) | throughput, cost | time to the first piece |

@@ -83,7 +83,7 @@ plots.lines(
 #
 # Three different things can be behind such a picture, and each asks for another remedy:
 #
-# | | what changed | seen in | first remedy |
+# | kind | what changed | seen in | first remedy |
 # |---|---|---|---|
 # | **data drift** (covariate shift) | the flights | inputs, at once | look at the feed, then at the season |
 # | **concept drift** | the risk of the *same* flight | outcomes given the prediction | retrain, or find the missing feature |
