@@ -187,6 +187,25 @@ def export(
 
 
 @app.command()
+def bundle(
+    *,
+    out: Annotated[Path, typer.Option(help="Where to write it: a zip file, or else a folder.")] = Path(
+        "build/mlops-course.zip"
+    ),
+    only: Only = "",
+    root: Root = None,
+) -> None:
+    """Write what learners get: notebooks without solutions and hidden tests, and what runs and checks them."""
+    from autograder.bundle import make_bundle, write_bundle
+
+    folder = root or course_root()
+    made = make_bundle(folder, _names(only, folder))
+    path = write_bundle(made, out)
+    size = sum(map(len, made.files.values())) if path.is_dir() else path.stat().st_size
+    console().print(f"[green]✓[/green] {len(made.notebooks)} notebooks, {size / 1e6:.1f} MB: {path}")
+
+
+@app.command()
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:
