@@ -206,6 +206,25 @@ def bundle(
 
 
 @app.command()
+def evidence(
+    reports: Annotated[list[Path] | None, typer.Argument(help="Course reports, or folders with some.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this file.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Evidence",
+    root: Root = None,
+) -> None:
+    """Print what `make course` measured as Markdown: versions, time, memory and date of each notebook."""
+    from autograder.evidence import evidence as page
+    from autograder.evidence import read_reports
+
+    text = page(read_reports(reports or [(root or course_root()) / "build" / "course-report.json"]), title=title)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+@app.command()
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:

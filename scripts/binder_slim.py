@@ -28,7 +28,6 @@ RULES = {
     "onnxruntime/capi/libonnxruntime.so.*": "for programs in C: the Python module has a copy inside",
     "pyarrow/*flight*": "Arrow over the network",
     "pyarrow/libarrow_flight*": "Arrow over the network",
-    "pyarrow/*substrait*": "query plans",
     "pyarrow/include": "for compiling against the package",
 }
 UNUSED_SHARE = "share/jupyter/nbextensions"  # for the classic Notebook
