@@ -235,6 +235,44 @@ def project(
 
 
 @app.command()
+def bundle(
+    *,
+    out: Annotated[Path, typer.Option(help="Where to write it: a zip file, or else a folder.")] = Path(
+        "build/mlops-course.zip"
+    ),
+    only: Only = "",
+    root: Root = None,
+) -> None:
+    """Write what learners get: notebooks without solutions and hidden tests, and what runs and checks them."""
+    from autograder.bundle import make_bundle, write_bundle
+
+    folder = root or course_root()
+    made = make_bundle(folder, _names(only, folder))
+    path = write_bundle(made, out)
+    size = sum(map(len, made.files.values())) if path.is_dir() else path.stat().st_size
+    console().print(f"[green]✓[/green] {len(made.notebooks)} notebooks, {size / 1e6:.1f} MB: {path}")
+
+
+@app.command()
+def evidence(
+    reports: Annotated[list[Path] | None, typer.Argument(help="Course reports, or folders with some.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this file.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Evidence",
+    root: Root = None,
+) -> None:
+    """Print what `make course` measured as Markdown: versions, time, memory and date of each notebook."""
+    from autograder.evidence import evidence as page
+    from autograder.evidence import read_reports
+
+    text = page(read_reports(reports or [(root or course_root()) / "build" / "course-report.json"]), title=title)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+@app.command()
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:

@@ -89,7 +89,12 @@ def _told_by(module: str, function: str) -> Callable[[], str | None]:
 ENGINES: dict[str, Engine] = {
     "sklearn": Engine("scikit-learn", _package("scikit-learn"), "the model", "no notebook runs: `make lab` again"),
     "pandera": Engine("pandera", _package("pandera"), "the data rules", "no notebook runs: `make lab` again"),
-    "mlflow": Engine("MLflow server", _package("mlflow"), "the tracking UI and registry", "runs are still logged"),
+    "mlflow": Engine(
+        "MLflow server",
+        _package("mlflow"),
+        "the tracking UI and registry",
+        "runs and models are kept all the same; there is no interface, and two calls of the REST API are answered",
+    ),
     "wandb": Engine("W&B offline", _package("wandb"), "the same run in a second tracker", "the comparison is left out"),
     "haproxy": Engine(
         "HAProxy",
