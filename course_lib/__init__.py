@@ -27,6 +27,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "features",
+    "interview",
     "monitoring",
     "packaging",
     "plots",
