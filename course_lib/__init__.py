@@ -28,6 +28,7 @@ _MODULES = (
     "errors",
     "evaluation",
     "features",
+    "interview",
     "llm",
     "monitoring",
     "packaging",

@@ -1217,6 +1217,8 @@ with closing(sqlite3.connect(store.database)) as another_program:
 # | 1 | governance: a place for a gate, an approval, an audit ("which model answered on 3 April?"), which a folder of files does not have |
 #
 # Exercise 2.5 is the proof in code: a promotion moved one alias, and no file.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 2`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # An artifact store keeps the files that runs produce: models, figures, environment files, found by run id. It answers

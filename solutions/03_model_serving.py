@@ -997,6 +997,8 @@ server.running
 # decide. 3. *Operations:* what each needs (readiness, limits, percentiles under load; idempotent jobs, schedules, a place for
 # results) and how each fails. 4. *One model, one path:* how you make sure that both give the same answers, and what happens
 # if they don't.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 3`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # Online means that someone waits: a request comes, the answer must be there within a budget, for us 100 ms at p99. Batch means
