@@ -302,10 +302,12 @@ def make_manifest(contents):
     """Return the SHA-256 (64 hexadecimal digits) of each file in `contents`, a dict from name to bytes."""
     ### BEGIN SOLUTION
     return {name: hashlib.sha256(body).hexdigest() for name, body in contents.items() if name != "manifest.json"}
+    ### END SOLUTION
 
 
 def compare(contents, manifest):
     """Return the sorted list of files that were added, changed, or are missing."""
+    ### BEGIN SOLUTION
     now = make_manifest(contents)
     found = [f"added {name}" for name in now.keys() - manifest.keys()]
     found += [f"missing {name}" for name in manifest.keys() - now.keys()]
@@ -939,6 +941,8 @@ for case, right, why in others:
 # real traffic, a metric and a stop rule chosen beforehand, and why looking repeatedly needs a rule made for it. 4. *The way
 # back:* the old version stays warm, rollback is automatic and rehearsed; and one honest limit (schema changes, state, cost of
 # double capacity, or that a canary's failures reach real clients).
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 4`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # A new version reaches me as a signed bundle that the registry's alias points to: model, schema, environment, card. The build
