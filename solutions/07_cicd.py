@@ -743,11 +743,11 @@ else:
 
 # %% [markdown]
 # Nobody wrote that order down: it follows from who takes whose output. A Kubeflow server would now run each step in a pod. kfp
-# also has a local runner, which runs the **same** pipeline here, each step in a process of its own. The present is 1 March:
+# also has a local runner, which runs the **same** pipeline here, each step in a process of its own. The present is 1 February:
 
 # %%
 if WITH_KFP:
-    turn = retraining.run_pipeline(WORK / "store", WORK / "runs", moment="2013-03-01", trees=30)
+    turn = retraining.run_pipeline(WORK / "store", WORK / "runs", moment="2013-02-01", trees=30)
     display(pd.Series(turn.outputs, name="what the step returned").to_frame())
     print("champion: version", turn.champion, "· folders kept:", *sorted(path.name for path in turn.folder.iterdir()))
 
