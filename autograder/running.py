@@ -23,6 +23,7 @@ import psutil
 from autograder.outcome import CellEvent, Fault, Run, cell_name, faults, only_not_implemented
 from autograder.release import notebook_text
 from autograder.runner import kill_children
+from course_lib import progress
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ TIME_LIMIT = 600.0  # seconds: far above every notebook's budget; only a hung ce
 _SAMPLE_EVERY = 0.2  # seconds between two looks at the memory
 _START_LIMIT = 120.0  # seconds for a kernel to start on a very busy machine
 _GRACE = 10.0  # seconds to write the notebook down after its kernel was killed
-_PRIVATE = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "JUPYTER_PATH")
+_PRIVATE = (
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "JUPYTER_PATH",
+    progress.VARIABLE,  # a reference that runs in a learner's terminal earns the learner nothing
+)  # fmt: skip
 QUIET = {  # no telemetry, and figures that end up in the notebook
     "DO_NOT_TRACK": "1",
     "ITERATIVE_DO_NOT_TRACK": "1",
