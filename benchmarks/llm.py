@@ -45,7 +45,7 @@ def prompts() -> list[str]:
     ]
 
 
-def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int) -> dict[str, Any]:
+def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int, threads: int) -> dict[str, Any]:
     """Run plain transformers, as a process of the environment that has torch: one at a time, and one padded batch."""
     prefix = launch.vllm_prefix()
     if prefix is None:
@@ -55,17 +55,17 @@ def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int)
     prepare = [python, "-m", "course_lib.llm.weights"]
     folder = subprocess.run(prepare, env=env, capture_output=True, text=True, check=True).stdout.split()[-1]
     job = {"folder": folder, "prompts": prompts(), "lengths": lengths, "one_by_one": one_by_one, "rounds": rounds}
-    env |= {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    env |= {"OMP_NUM_THREADS": str(threads)}
     script = [python, str(ROOT / "benchmarks" / "llm_transformers.py")]
     done = subprocess.run(script, env=env, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def served(engine: str, lengths: dict[str, list[int]], *, one_by_one: int, rounds: int) -> dict[str, Any]:
+def served(engine: str, lengths: dict[str, list[int]], *, one_by_one: int, rounds: int, threads: int) -> dict[str, Any]:
     """Load a server with 1, 8 and 32 requests at once."""
     longest = max(max(one) for one in lengths.values())
-    with open_server((engine,), slots=max(CONCURRENT), context=longest + 128, threads=os.cpu_count() or 1) as server:
+    with open_server((engine,), slots=max(CONCURRENT), context=longest + 128, threads=threads) as server:
         print(f"{server.engine} is ready", file=sys.stderr)
         with Client(server.url, server.model, timeout_s=1800) as client:
             client.many(prompts()[:2], max_tokens=8, ignore_eos=True)  # warm up
@@ -115,10 +115,11 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="mean length of an answer")
     parser.add_argument("--one-by-one", type=int, default=8, help="requests of the runs that serve one at a time")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each, of which the median counts")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each engine; 1 on a busy machine")
     options = parser.parse_args()
     lengths = lengths_of(options.tokens)
-    how = {"one_by_one": options.one_by_one, "rounds": options.rounds}
-    report: dict[str, Any] = {"requests": REQUESTS, "mean_output": options.tokens, "processors": os.cpu_count()}
+    how = {"one_by_one": options.one_by_one, "rounds": options.rounds, "threads": options.threads}
+    report: dict[str, Any] = {"requests": REQUESTS, "mean_output": options.tokens, "threads": options.threads}
     report["weights"] = {"transformers": "bfloat16", "vllm": "bfloat16", "llama.cpp": "Q4_1"}
     report["transformers"] = transformers(lengths, **how)
     for engine in ("vllm", "llama.cpp"):

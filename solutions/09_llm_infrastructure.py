@@ -87,7 +87,7 @@ print(f"loading: {big.engine} · ready: {small.engine}")
 ask.complete("Write one sentence to a passenger whose flight to Chicago is 40 minutes late.", max_tokens=40)
 
 # %% [markdown]
-# A model reads and writes **tokens**, pieces of words. One more job is started now because it takes a while: section 9.6
+# A model reads and writes **tokens**, pieces of words. One more job is started now because it takes a while: section 9.7
 # asks how well a rounded model predicts a text of ours, and collects the result.
 
 # %%
@@ -604,9 +604,9 @@ for server, client in ((big, crowd), (small, ask)):
 pd.DataFrame(measured).T[["TTFT p50 (ms)", "TPOT p50 (ms)", "tokens/s"]].rename_axis("server")
 
 # %% [markdown]
-# More at once: more tokens a second, and each user waits longer for each of theirs. The two servers are not alike: vLLM computes
-# with 16-bit weights on two cores, this llama.cpp with 4-bit weights on one, in 4 slots. llama.cpp is made for one person at a
-# machine and starts in a second; vLLM is made for crowds.
+# Many at once bring more tokens a second where the server batches them, and each user waits longer for each of theirs. The two
+# servers are not alike: vLLM computes with 16-bit weights on two cores, the small llama.cpp with 4-bit weights on one, in 4
+# slots. llama.cpp is made for one person at a machine and starts in a second; vLLM is made for crowds.
 #
 # ### Exercise 9.5 · A latency report (4 points)
 #
@@ -706,7 +706,7 @@ figures.crowd({big.engine: steps})
 
 # %% [markdown]
 # *Figure: three panels over the number of users at once: throughput in tokens a second, the 95th percentile of the time to
-# first token, the median time per output token. Throughput rises, steeply at first; both latencies rise with it.*
+# first token, the median time per output token. On quiet cores throughput rises, steeply at first, and both latencies rise with it.*
 #
 # This curve is what you negotiate with. "How many tokens a second?" has no answer without "at which latency?". Choose the
 # largest crowd that keeps your objective for TPOT (people read about 10 tokens a second), and refuse the rest.
