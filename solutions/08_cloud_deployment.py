@@ -40,7 +40,7 @@
 # %%
 from course_lib import engines
 
-engines.table("moto", "azurite", "gcs-emulator", "cfn-lint", "kubernetes-validate", "onnxruntime")
+engines.table("moto", "azurite", "gcs-emulator", "cfn-lint", "kubernetes-validate", "onnxruntime", "kfp")
 
 # %% tags=["parameters"]
 CALLS = 40  # calls of the endpoint per step of the canary
@@ -51,16 +51,21 @@ import dataclasses
 import hashlib
 import json
 import os
+import tempfile
 from collections import Counter
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pandas as pd
 import psutil
+import yaml
 
 from course_lib import checks, cloud, packaging
 from course_lib.cloud import costs, matrix, policies, rehearsal, stack, storage, teardown
 from course_lib.cloud.emulators import Emulators
 from course_lib.errors import CourseError
+from course_lib.retraining import pipeline
 from course_lib.serving.schemas import EXAMPLE
 
 pd.set_option("display.max_colwidth", None)
@@ -896,15 +901,15 @@ pd.DataFrame([{"what": one.what, "price": f"{one.amount:.10f}".rstrip("0"), "per
 # %%
 ways = {
     "function (0.1 s, 0.5 GB)": costs.Function(seconds=0.1, gigabytes=0.5),
-    "machines, two at least": costs.Machine(per_second=50, least=2, peak=4),
+    "machines, two at least": costs.Machine(per_second=200, least=2, peak=4),
     "one GPU machine": costs.Machine(per_second=2000, hourly=costs.price("gpu-hour"), peak=4),
 }
 cloud.figures.cost_figure(ways, [10**k for k in range(3, 10)])
 
 # %% [markdown]
-# *Figure: price of a million predictions against predictions a month, both axes logarithmic. The function is a flat line. The
-# machines and the GPU begin far above it, fall steadily, and cross it; at the right the machines' line flattens where more of
-# them are needed.*
+# *Figure: price of a million predictions against predictions a month, both axes logarithmic. The function is a flat line at
+# about one dollar. The machines and the GPU begin far above it and fall steadily; the machines cross it a little above 100
+# million predictions a month, the GPU near 700 million. At the right the machines' line flattens: more of them are needed.*
 
 # %%
 months = {f"{count:,}": {name: f"{way.monthly(count):,.2f}" for name, way in ways.items()} for count in (0, 100_000, 10_000_000, 1_000_000_000)}
@@ -1130,6 +1135,34 @@ clouds.close()
 [process.name() for process in psutil.Process().children(recursive=True)]
 
 # %% [markdown]
+# ## 8.10 Who turns the wheel?
+#
+# The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
+# which step waits for which, runs each in a container of its own, keeps what each one made, and can begin again at the step
+# that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin. This is
+# the loop of notebook 6, cut into six steps that share nothing but files, compiled to what a Kubeflow server takes:
+
+# %%
+WORK = tempfile.TemporaryDirectory(prefix="course-08-")  # removed when the kernel ends
+compiled = pipeline.compile_pipeline(Path(WORK.name) / "late-flights.yaml")
+tasks = yaml.safe_load(compiled.read_text())["root"]["dag"]["tasks"]
+waits = {name: sorted(task.get("dependentTasks", [])) for name, task in tasks.items()}
+order = list(TopologicalSorter(waits).static_order())
+pd.DataFrame({"waits for": {name: ", ".join(waits[name]) for name in order}}).rename_axis("step")
+
+# %% [markdown]
+# The very same steps run here with kfp's own local runner, each in a process of its own. It is 15 February: the steps see no
+# flight and no label that is later than that.
+
+# %%
+run = pipeline.run_pipeline(Path(WORK.name) / "store", Path(WORK.name) / "runs", moment="2013-02-15", trees=20)
+print("the gate says:", run.verdict, "· version in service:", run.champion)
+pd.Series({step: str(value)[:12] for step, value in run.outputs.items()}, name="returned").rename_axis("step").to_frame()
+
+# %% [markdown]
+# `collect` returned how many flights it wrote, `validate` how many it refused, `train` the id of its run, `evaluate` the AUC on
+# the last week, `gate` a verdict. A step that fails is named, and can be run again without those before it.
+#
 # ## Interview question
 #
 # > *Walk me through how you would deploy your model to a cloud. What do you choose, who may do what, and how do you know
