@@ -40,7 +40,8 @@
 # %%
 from course_lib import engines
 
-engines.table("moto", "azurite", "gcs-emulator", "cfn-lint", "kubernetes-validate", "onnxruntime", "kfp")
+engines.table("moto", "azurite", "gcs-emulator", "cfn-lint", "kubernetes-validate", "onnxruntime", "llama.cpp",
+              "kfp")
 
 # %% tags=["parameters"]
 CALLS = 40  # calls of the endpoint per step of the canary
@@ -61,10 +62,11 @@ import pandas as pd
 import psutil
 import yaml
 
-from course_lib import checks, cloud, packaging
+from course_lib import checks, cloud, llm, packaging
 from course_lib.cloud import costs, matrix, policies, rehearsal, stack, storage, teardown
 from course_lib.cloud.emulators import Emulators
 from course_lib.errors import CourseError
+from course_lib.llm.gateway import open_gateway
 from course_lib.retraining import pipeline
 from course_lib.serving.schemas import EXAMPLE
 
@@ -1025,7 +1027,48 @@ checks.require(break_even(tiny, never | {"per_second": 5000, "peak": 1000}) is N
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 8.9 Leave nothing
+# ## 8.9 A model that somebody else hosts
+#
+# The first row of the matrix: a foundation model behind an API. **Amazon Bedrock** offers models of many makers through one
+# call, `Converse`, and streams the answer with `ConverseStream`. No emulator of AWS has it. So a **gateway** of the course
+# speaks Bedrock's protocol here, event frames included, and a real language model answers behind it: SmolLM2 with 135 million
+# parameters, served by llama.cpp in 200 MB. It is fluent and often wrong; notebook 9 takes it apart.
+
+# %%
+QUESTION = [{"role": "user", "content": [{"text": "Why are flights late? Answer in one sentence."}]}]
+
+
+def converse(bedrock, model):
+    """Stream one answer, show it as it comes, and return what Bedrock tells at its end."""
+    limits = {"maxTokens": 40, "temperature": 0.0}
+    told, pieces = {}, 0
+    for event in bedrock.converse_stream(modelId=model, messages=QUESTION, inferenceConfig=limits)["stream"]:
+        if "contentBlockDelta" in event:
+            pieces += 1
+            print(event["contentBlockDelta"]["delta"]["text"], end="", flush=True)
+        told |= event.get("messageStop", {}) | event.get("metadata", {}).get("usage", {})
+    return {"pieces": pieces} | told
+
+
+# %%
+if llm.servers.available(["llama.cpp"]):
+    with llm.open_server(["llama.cpp"], slots=2) as server, open_gateway(server) as front:
+        server.wait_ready()
+        bedrock = cloud.aws.client("bedrock-runtime", front.wait_ready().url)
+        told = converse(bedrock, server.model)
+        try:
+            bedrock.converse(modelId="nobody.model-1", messages=QUESTION)
+        except bedrock.exceptions.ClientError as error:
+            told["an unknown model"] = error.response["Error"]["Code"]
+else:
+    told = {"llama.cpp": "not installed here: nobody to ask"}
+pd.DataFrame({"Bedrock's protocol says": told})
+
+# %% [markdown]
+# The program above runs unchanged against the real Bedrock, with other credentials and another model's name. You pay there by
+# the token: what you don't pay for is a GPU that waits. The OpenAI, Gemini and Ollama clients work against the same gateway.
+#
+# ## 8.10 Leave nothing
 #
 # An endpoint costs the same whether anybody calls it or not; forgotten ones are the classic surprise on a bill. What tells your
 # resources from your neighbour's is the **tag**. The course can list everything that carries one:
@@ -1175,7 +1218,7 @@ clouds.close()
 [process.name() for process in psutil.Process().children(recursive=True)]
 
 # %% [markdown]
-# ## 8.10 Who turns the wheel?
+# ## 8.11 Who turns the wheel?
 #
 # The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
 # which step waits for which, runs each in a container of its own, keeps what each one made, and can begin again at the step
