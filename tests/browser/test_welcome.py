@@ -8,7 +8,7 @@ import time
 import pytest
 
 from course_lib import progress
-from tests.browser.conftest import NOTEBOOKS, SCREENSHOTS, wait_for_notebook
+from tests.browser.conftest import NOTEBOOKS, SCREENSHOTS, violations, wait_for_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -74,6 +74,18 @@ def test_a_dark_system_gets_a_dark_page_and_a_dark_jupyterlab(dark_page, lab, ke
     dark_page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     dark_page.wait_for_selector(".jp-RenderedMermaid img, .jp-RenderedMermaid svg")
     dark_page.screenshot(path=SCREENSHOTS / "01-dark.png")
+
+
+@pytest.mark.parametrize("scheme", ["page", "dark_page"])
+def test_axe_finds_nothing_on_the_page_light_or_dark(request, lab, kept, scheme):
+    page = request.getfixturevalue(scheme)
+    pass_exercise(kept, "1.1")
+    pass_exercise(kept, "1.2", "failed")
+    open_welcome(page, lab)
+    page.locator("#engines-all summary").click()
+    page.locator("#engines > tr").first.wait_for()
+
+    assert violations(page) == []
 
 
 def test_a_keyboard_is_enough_to_open_the_first_notebook(page, lab):
