@@ -102,5 +102,7 @@ def test_points_for_a_written_answer_are_given_in_the_browser_and_survive_anothe
     assert score_in_the_table(room) == before + 3
     page.reload()
     page.locator("textarea.comment").last.wait_for()
-    page.wait_for_function("text => [...document.querySelectorAll('textarea.comment')].some(a => a.value === text)", arg=COMMENT)
+    page.wait_for_function(
+        "text => [...document.querySelectorAll('textarea.comment')].some(a => a.value === text)", arg=COMMENT
+    )
     assert page.locator("input.score:not([disabled])").last.input_value() == "3"
