@@ -1024,6 +1024,8 @@ workshop.cleanup()
 # | 1 | ranking and calibration told apart, each with its metric |
 # | 1 | a reference on the same flights, so that an easier season is not taken for a better model |
 # | 1 | what happens next: a decision with a reason and a cool-down, a gate before the switch, a way back |
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 1`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # In three layers, because labels come late. At once I can see whether inputs are still valid and still look like the

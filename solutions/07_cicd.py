@@ -729,6 +729,8 @@ pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in ru
 # misses bugs. 2. *The gate:* same rows, slices, a smallest gain, and "cannot judge" kept apart from "worse". 3. *The
 # pipeline's own safety:* pinned actions, least privilege, strangers' code, no secrets in logs. 4. *Delivery and retraining:*
 # what is delivered (an alias), on what trigger, how overlap is prevented, and the way back.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 7`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # Ordinary software changes when the code changes. A model also changes when the data change, and nothing fails by itself. So
