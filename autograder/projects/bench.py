@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import PurePosixPath
 from typing import Any
 
 from autograder.projects.cell import ENVIRONMENT, WORK, Cell, CellEnded, Done
@@ -19,6 +20,7 @@ from autograder.projects.source import Project
 __all__ = ["Bench", "Memo", "grade"]
 
 NOT_CODE = (".github", ".dockerignore", "Dockerfile", "compose.yaml", "docker-compose.yml", "README.md", "tests")
+INPUTS = f"{WORK}/given"
 _INSTALL_SECONDS, _TRAIN_SECONDS = 90.0, 180.0
 
 
@@ -42,6 +44,7 @@ class Bench:
         self.cell = cell
         self.memo = memo
         self.found: dict[str, Finding] = {}
+        self.inputs: Mapping[str, bytes] = kind.inputs(project) if kind.inputs else {}
         self._visible: tuple[str, ...] = ()
         self._number = 0
         self._installed: Done | None = None
@@ -78,6 +81,7 @@ class Bench:
         self._number += 1
         place = f"{WORK}/{self._number}/{name}"
         self.cell.put({**self.project.visible(self._visible), **(overlay or {})}, place)
+        self.cell.put(self.inputs, INPUTS)
         return place
 
     def setting(self, key: str) -> str:
@@ -143,11 +147,18 @@ class Bench:
             self.cell.remove(f"{place}/{path}")
         for number in range(times):
             env = {**self.imports_from(place), "PYTHONHASHSEED": str(number + 1)}
-            runs.append(self.cell.run(self.project.command("train"), cwd=place, seconds=_TRAIN_SECONDS, env=env))
+            runs.append(
+                self.cell.run(self.project.command("train", **self._places), cwd=place, seconds=_TRAIN_SECONDS, env=env)
+            )
             if not runs[-1].ok:
                 break
             kept |= {f"{number}:{path}": data for path, data in self._made(place).items()}
         return runs, kept
+
+    @property
+    def _places(self) -> dict[str, str]:
+        """What placeholders in commands stand for: the grader's own files, by their name without its ending."""
+        return {PurePosixPath(name).stem: f"{INPUTS}/{name}" for name in self.inputs}
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -181,12 +192,18 @@ class Bench:
 
     # servers -----------------------------------------------------------------------------------------------------
     def serve(
-        self, place: str, ready: str, *, statuses: Iterable[int] = (), seconds: float = 60.0, **values: object
+        self,
+        place: str,
+        ready: str,
+        *,
+        statuses: Iterable[int] = (),
+        seconds: float = 60.0,
+        env: Mapping[str, str] | None = None,
     ) -> Server:
         """Start the service from ``place`` and wait until ``ready`` is answered."""
         port = self.cell.free_ports()[0]
-        command = self.project.command("serve", port=port, **values)
-        number = self.cell.start(command, cwd=place, env=self.imports_from(place))
+        command = self.project.command("serve", port=port, **self._places)
+        number = self.cell.start(command, cwd=place, env={**self.imports_from(place), **(env or {})})
         server = Server(self.cell, number, port)
         told = self.cell.probe(
             "wait_open", within=seconds + 10, port=port, path=ready, seconds=seconds, statuses=list(statuses)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autograder.projects import container, installing, serving, testing, training, workflow
+from autograder.projects import container, installing, monitoring, serving, testing, training, workflow
 from autograder.projects.model import Kind
 
 __all__ = ["KINDS"]
@@ -24,4 +24,17 @@ MODEL_API = Kind(
     (installing.STAGE, training.STAGE, serving.STAGE, testing.STAGE, container.STAGE, workflow.STAGE),
 )
 
-KINDS = {kind.name: kind for kind in (MODEL_API,)}
+MONITORING = Kind(
+    "monitoring",
+    "Monitoring pipeline",
+    {
+        "train": "command: a list of words that trains the first model on the table {data}",
+        "serve": "command: a list of words that serves it on the port {port} of 127.0.0.1",
+        "model": "path: the file of the first model",
+        "delay": "number: batches within which drift is told, at most 5",
+    },
+    (installing.STAGE, training.PLAIN_STAGE, *monitoring.STAGES),
+    inputs=monitoring.inputs,
+)
+
+KINDS = {kind.name: kind for kind in (MODEL_API, MONITORING)}
