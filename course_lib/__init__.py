@@ -21,6 +21,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the reader may have started the 
 
 _MODULES = (
     "checks",
+    "cloud",
     "data",
     "delivery",
     "engines",
@@ -28,10 +29,13 @@ _MODULES = (
     "evaluation",
     "features",
     "interview",
+    "llm",
     "monitoring",
     "packaging",
     "plots",
     "processes",
+    "progress",
+    "projects",
     "provenance",
     "registry",
     "retraining",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from course_lib import training
@@ -146,7 +146,8 @@ def _slices(frame: pd.DataFrame, probability: np.ndarray, *, by: str, min_rows: 
         for name, group in frame.groupby(by)
         if len(group) >= min_rows and group["late"].nunique() == 2
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    columns = [field.name for field in fields(Metrics)]  # also where no group is large enough
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(by)
 
 
 def weekly(frame: pd.DataFrame, probability: np.ndarray) -> pd.DataFrame:

@@ -351,8 +351,8 @@ print(f"what the run shows as its value: {mlflow.get_run(hasty_run).data.metrics
 #
 # Write `log_curves(tracking_uri, run_id, curves)`. `curves` is a dict from a dataset's name to its losses, one per
 # tree: for `{"valid": [0.6, 0.5]}` the metric `valid.curve_log_loss` gets the value 0.6 at **step 1** (after one tree)
-# and 0.5 at step 2. The run `run_id` exists already and is finished; it gets the metrics and stays finished. Return
-# nothing.
+# and 0.5 at step 2. The run `run_id` exists already and is finished; it gets the metrics and stays finished. Another
+# experiment than the run's may be active when you are called. Return nothing.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -362,8 +362,9 @@ print(f"what the run shows as its value: {mlflow.get_run(hasty_run).data.metrics
 #
 # <details><summary>Hint 2</summary>
 #
-# Either `with mlflow.start_run(run_id=run_id):` (it opens the old run again, and ends it), or
-# `MlflowClient(tracking_uri)` with
+# Either `with mlflow.start_run(run_id=run_id):`, which opens the old run again, and ends it. MLflow refuses unless the
+# run's experiment is active: `mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)` first.
+# Or `MlflowClient(tracking_uri)` with
 # `log_batch(run_id, metrics=[mlflow.entities.Metric(key, value, timestamp, step), …])`, which is one request instead of
 # many.
 #
@@ -385,6 +386,7 @@ def log_curves(tracking_uri: str, run_id: str, curves: dict[str, list[float]]) -
 client = store.client()
 target = client.create_run(tracking.use(store, "exercise-2-2"))
 client.set_terminated(target.info.run_id)
+tracking.use(store, "something-else")
 log_curves(store.uri, target.info.run_id, {"valid": [0.6, 0.5, 0.55]})
 points = client.get_metric_history(target.info.run_id, "valid.curve_log_loss")
 checks.require(points, "the run has no metric valid.curve_log_loss: log to the run with the id run_id, not to a new one")
@@ -402,6 +404,7 @@ place = tracking.open_store(tempfile.mkdtemp(dir=desk))
 client = place.client()
 target = client.create_run(tracking.use(place, "curves")).info.run_id
 client.set_terminated(target)
+tracking.use(place, "something-else")
 wanted = {"train": [1 / tree for tree in range(1, 41)], "valid": [0.5 + tree / 100 for tree in range(30)]}
 log_curves(place.uri, target, wanted)
 for name, losses in wanted.items():
@@ -1134,12 +1137,16 @@ pd.DataFrame(metrics).set_index("key")[["value", "step"]].round(4)
 # writes a file and sends nothing) and read that file back:
 
 # %%
-offline = wandb_offline.mirror(store, hasty_run, desk / "wandb")
-f"{offline.path.name}: {offline.path.stat().st_size / 1024:.0f} KiB, {len(offline.history)} steps"
+offline = None
+if engines.found(["wandb"])[0].version:
+    offline = wandb_offline.mirror(store, hasty_run, desk / "wandb")
+    print(f"{offline.path.name}: {offline.path.stat().st_size / 1024:.0f} KiB, {len(offline.history)} steps")
+else:
+    print("W&B is not installed here: the comparison is left out")
 
 # %%
 source = store.client().get_run(hasty_run)
-pd.DataFrame(
+offline and pd.DataFrame(
     [
         ("experiment", "desk", "project", offline.project),
         ("run name", source.info.run_name, "name", offline.name),
@@ -1227,7 +1234,7 @@ with closing(sqlite3.connect(store.database)) as another_program:
 # %% [markdown]
 # ## State of the desk
 #
-# | | |
+# | State | What |
 # |---|---|
 # | **Automated now** | a training is logged with data, code, settings and environment in one call; a query finds the best run within limits; the gate moves the alias or gives its reasons; a run logged that way can be made again, bit for bit, and writes its own card |
 # | **Still by hand** | someone has to run this notebook; the champion is a name in a registry, and no passenger can ask it anything |

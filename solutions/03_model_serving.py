@@ -762,7 +762,7 @@ serving.figures.batch_cost(seconds)
 #   `TimeoutError`.
 # - If `score` raises, every `submit` of that batch raises the same error. Nobody waits for ever.
 #
-# `rehearse(arrivals)` is written for you. It plays arrivals on a **virtual clock** (no real waiting) and returns what became
+# `rehearse(arrivals)` below the class is written for you; leave it as it is. It plays arrivals on a **virtual clock** (no real waiting) and returns what became
 # of each flight, and the batches. The model of the rehearsal answers `10 * row`.
 #
 # <details><summary>Hint 1</summary>
@@ -779,19 +779,12 @@ serving.figures.batch_cost(seconds)
 #
 # </details>
 
-# %%
-def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    """Play ``arrivals`` (a list of Arrival) to your batcher; return the outcomes, in the same order, and the batches."""
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
-
-
 # %% nbgrader={"grade": false, "grade_id": "ex-3-5", "locked": false, "schema_version": 3, "solution": true, "task": false}
 class MicroBatcher:
     """Scores rows together; ``await submit(row, deadline_s=…)`` returns the answer of this row."""
 
     def __init__(self, score, max_batch, max_delay_s):
-        self.score, self.max_batch, self.max_delay_s = score, max_batch, max_delay_s
-        self.waiting, self.timer = [], None
+        self.score, self.max_batch, self.max_delay_s, self.waiting = score, max_batch, max_delay_s, []
     ### BEGIN SOLUTION
     async def submit(self, row, *, deadline_s):
         loop = asyncio.get_running_loop()
@@ -804,17 +797,19 @@ class MicroBatcher:
         return await future
 
     def flush(self, loop):
-        taken, self.waiting, now = self.waiting, [], loop.time()
-        for _, _, future in (one for one in taken if one[1] < now):
-            future.set_exception(TimeoutError("the deadline is over"))
-        batch = [(row, future) for row, deadline, future in taken if deadline >= now]
+        taken, self.waiting = self.waiting, []
+        batch = [one for one in taken if one[1] >= loop.time()]
         try:
-            answers = self.score([row for row, _ in batch]) if batch else []
+            answers = self.score([row for row, _, _ in batch]) if batch else []
         except Exception as error:
             answers = [error] * len(batch)
-        for (_, future), answer in zip(batch, answers, strict=True):
+        late = [(one, TimeoutError("the deadline is over")) for one in taken if one not in batch]
+        for (_, _, future), answer in [*zip(batch, answers, strict=True), *late]:
             (future.set_exception if isinstance(answer, Exception) else future.set_result)(answer)
     ### END SOLUTION
+
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):  # a list of Arrival → outcomes, batches
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -898,7 +893,7 @@ pd.DataFrame([*seen[:3], seen[-1]]).round(3)
 #
 # ## 3.10 Online, batch or streaming?
 #
-# | aspect | online | batch | streaming |
+# | question | online | batch | streaming |
 # |---|---|---|---|
 # | someone waits for | one answer | nobody | the first piece |
 # | you optimise | latency (p99) | throughput, cost | time to the first piece |

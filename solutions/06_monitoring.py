@@ -212,10 +212,14 @@ monitoring.figures.detector_figure(quiet, power)
 # %%
 ((before, now),) = plant.pairs(1, features=30, shift=0.5, seed=5)
 names = [f"f{k}" for k in range(30)]
-preset = monitoring.evidently_drift.preset(pd.DataFrame(before, columns=names), pd.DataFrame(now, columns=names))
-ours = monitoring.DriftDetector(pd.DataFrame(before, columns=names)).check(pd.DataFrame(now, columns=names))
-print("Evidently's preset, whole data set:", "drift" if preset.alarm else "no drift", "· columns:", ", ".join(preset.drifted))
-print("corrected:", ours.reason)
+before, now = pd.DataFrame(before, columns=names), pd.DataFrame(now, columns=names)
+if engines.found(["evidently"])[0].version:
+    preset = monitoring.evidently_drift.preset(before, now)
+    verdict = "drift" if preset.alarm else "no drift"
+    print("Evidently's preset, whole data set:", verdict, "· columns:", ", ".join(preset.drifted))
+else:
+    print("Evidently is not installed here: its verdict is left out")
+print("corrected:", monitoring.DriftDetector(before).check(now).reason)
 
 # %% [markdown]
 # Evidently tests each column at 5 %, uncorrected, and calls the *data set* drifted only when half of the columns are. Both

@@ -68,10 +68,21 @@ def test_the_reference_leaves_no_module_out():
         assert path.stem == "__init__" or f"automodule:: course_lib.{path.stem}\n" in text
 
 
-def test_a_module_without_a_room_is_an_error(tmp_path):
+def test_a_module_without_a_room_stands_with_the_tools(tmp_path):
     (tmp_path / "teleport.py").write_text('"""Beam."""')
-    with pytest.raises(CourseError, match=r"leaves out teleport[\s\S]*ROOMS"):
-        site_api.api_pages(tmp_path)
+    pages = site_api.api_pages(tmp_path)
+    assert "automodule:: course_lib.teleport\n" in pages["api/tools.md"]
+
+
+def test_a_module_that_needs_another_environment_is_left_out(tmp_path):
+    package = tmp_path / "course_lib"
+    (package / "beam").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "beam" / "__init__.py").write_text('"""Beam."""')
+    (package / "beam" / "far.py").write_text("from no_such_package.far import away\n")
+    page = site_api.api_pages(package)["api/tools.md"]
+    assert "automodule:: course_lib.beam\n" in page
+    assert "far" not in page
 
 
 def test_without_a_run_the_evidence_page_says_how_to_make_one():
