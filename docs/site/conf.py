@@ -34,6 +34,8 @@ python_maximum_signature_line_length = 88
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
+viewcode_follow_imported_members = False  # an object has one page: the one of the module that defines it
+
 html_theme = "sphinx_book_theme"
 html_title = "MLOps, for real"
 html_static_path = ["_static"]
