@@ -1264,6 +1264,8 @@ pd.DataFrame({"returned": {step: str(value)[:12] for step, value in run.outputs.
 # role per job, least privilege by action *and* resource, an explicit Deny where it must hold. 3. *Change:* a canary or a rolling
 # update, with the probe and the numbers that stop it; infrastructure as a file. 4. *Money:* by use against by the hour, a
 # break-even with a number, tags, and a tear-down that was checked.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 8`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # I start with the need. The late-flight model is our own and small, so a managed LLM platform is out. Nobody in the team is on

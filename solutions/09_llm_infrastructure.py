@@ -1015,6 +1015,8 @@ for server in (big, small):
 # batching; static against continuous batches. 2. *What paging does:* contiguous reservations against blocks and tables, with
 # the measured waste; so more sequences fit, so the batch is larger. 3. *Sharing:* prefixes, copy on write, and what happens when
 # blocks run out. 4. *Honesty:* when it brings nothing, what it costs in latency, and a number of your own with its conditions.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 9`
 
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
