@@ -1,6 +1,7 @@
-"""Stage I, the clouds: which path to deploy on, Kubernetes manifests that survive an update, and what it all costs.
+"""Stage I, the clouds: which path to deploy on, every provider through its own SDK, Kubernetes, and what it all costs.
 
-Modules are loaded at first access; a provider's SDK only when something of it is called.
+Each SDK is imported in one module (``aws``, ``azure``, ``gcp``) and talks to an emulator on this machine; the real
+cloud needs two deliberate acts (see ``credentials``). Modules are loaded at first access, an SDK at its first call.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 _HOMES = {
     "CloudError": "errors",
+    "Emulators": "emulators",
     "Need": "matrix",
     "choose": "matrix",
     "review": "kubernetes",
@@ -17,17 +19,32 @@ _HOMES = {
     "validate": "kubernetes",
 }
 _MODULES = (
+    "alarms",
+    "aws",
+    "azure",
+    "blob_standin",
+    "container",
     "costs",
+    "credentials",
+    "emulators",
+    "endpoints",
     "errors",
     "figures",
+    "gcp",
+    "hosting",
     "kubernetes",
     "kubernetes_review",
     "manifests",
     "matrix",
     "paths",
     "plan",
+    "policies",
     "prices",
+    "rehearsal",
     "rolling",
+    "stack",
+    "storage",
+    "teardown",
 )
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two

@@ -12,7 +12,7 @@ from course_lib.cloud.rolling import Rollout
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["cost_figure", "timeline_figure"]
+__all__ = ["cost_figure", "timeline_figure", "traffic_figure"]
 
 
 def cost_figure(options: Mapping[str, costs.Option], predictions: Sequence[float]) -> Figure:
@@ -65,5 +65,34 @@ def timeline_figure(rollouts: Mapping[str, Rollout]) -> Figure:
             axes.set_title(f"{title}: {rollout.outcome}, {rollout.dropped:,} of {rollout.requests:,} requests lost")
             axes.set_ylim(0, axes.get_ylim()[1] * 1.35)  # room for the legend above the lines
             axes.legend(loc="upper center", ncols=3)
+    plt.close(figure)
+    return figure
+
+
+def traffic_figure(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, int]]]) -> Figure:
+    """Draw which share of the calls each variant of an endpoint answered, against the share it was given.
+
+    Parameters
+    ----------
+    steps
+        By label: the weights that were set, and the calls that were counted, each by variant.
+    """
+    import matplotlib.pyplot as plt
+
+    from course_lib import plots
+
+    variants = list(dict.fromkeys(name for weights, _ in steps.values() for name in weights))
+    width = 0.8 / len(variants)
+    with plots.style(height=3.2):
+        figure, axes = plt.subplots()
+        for place, variant in enumerate(variants):
+            at = [row + (place - (len(variants) - 1) / 2) * width for row in range(len(steps))]
+            counted = [100 * calls.get(variant, 0) / max(sum(calls.values()), 1) for _, calls in steps.values()]
+            given = [100 * weights.get(variant, 0) / sum(weights.values()) for weights, _ in steps.values()]
+            axes.bar(at, counted, width * 0.9, color=plots.COLOURS[place], label=f"{variant}: answered")
+            axes.plot(at, given, "D", color="white", markeredgecolor="black", label="given" if place == 0 else None)
+        axes.set_xticks(range(len(steps)), list(steps))
+        axes.set(ylabel="share of calls (%)", ylim=(0, 110), title="Traffic follows the weights of the variants")
+        axes.legend(ncols=len(variants) + 1, loc="upper center")
     plt.close(figure)
     return figure

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-__all__ = ["FULL", "UNKNOWN", "Referee", "judge", "operations"]
+__all__ = ["FULL", "UNKNOWN", "Referee", "judge", "operations", "replay"]
 
 FULL = "full"  # instead of an answer: there was no free block
 UNKNOWN = "unknown"  # instead of an answer: there is no such sequence
@@ -37,6 +37,24 @@ def operations(count: int, *, seed: int, sequences: int = 6) -> list[Operation]:
         (live.add if kind == "append" else live.discard)(name)
         found.append((kind, name))
     return found
+
+
+def replay(
+    make: Callable[[int, int], Any], blocks: int, block_size: int, steps: Iterable[Operation]
+) -> list[tuple[Any, int]]:
+    """Carry operations out on a fresh allocator; return what each one returned, and the free blocks after it."""
+    allocator = make(blocks, block_size)
+    answers: list[tuple[Any, int]] = []
+    for method, *sequences in steps:
+        answer: Any
+        try:
+            answer = getattr(allocator, method)(*sequences)
+        except MemoryError:
+            answer = FULL
+        except KeyError:
+            answer = UNKNOWN
+        answers.append((answer, allocator.free_blocks()))
+    return answers
 
 
 def judge(blocks: int, block_size: int, steps: Sequence[Operation], answers: Iterable[tuple[Any, int]]) -> str:
@@ -119,7 +137,8 @@ class Referee:
             (at != slot, f"the token went to slot {at!r}, not {slot}: fill the last block before you take another"),
             (
                 slot and not shared and block != last,
-                "it took another block although the last one has room and nobody shares it: copy only shared blocks",
+                "it took another block although the last one has room and nobody shares it: copy only shared blocks, "
+                "and count one user less for a block that was copied",
             ),
             (
                 shared and block == last,

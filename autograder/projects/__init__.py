@@ -1,0 +1,1 @@
+"""Grade a practice project: in a sandbox, offline, from outside."""

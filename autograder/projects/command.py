@@ -1,0 +1,56 @@
+"""`python -m autograder project DIR`: read, grade, write the report, and say what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autograder.projects.bench import grade
+from autograder.projects.kinds import KINDS
+from autograder.projects.model import Kind, ProjectError, Report
+from autograder.projects.report import write_report
+from autograder.projects.source import read_project
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["grade_project"]
+
+
+def grade_project(folder: Path, *, only: Sequence[str], sandbox: str, out: Path | None, console: Console) -> Report:
+    """Grade the project in ``folder``, show what was found, and write the report.
+
+    Raises
+    ------
+    ProjectError
+        The folder holds no practice project, or ``only`` names a stage that it has not.
+    SandboxUnavailable
+        Strangers' code cannot be walled in on this machine.
+    """
+    project, kind = read_project(folder, KINDS)
+    _check_stages(only, kind)
+    report = grade(
+        project, kind, only=only, sandbox=sandbox, on_stage=lambda name: console.print(f"  {name} …", style="dim")
+    )
+    _show(report, console)
+    page = write_report(report, out or folder / "build")
+    console.print(f"{report.points} of {report.most} points; the report is {page}")
+    return report
+
+
+def _check_stages(only: Sequence[str], kind: Kind) -> None:
+    known = [stage.name for stage in kind.stages]
+    if unknown := [name for name in only if name not in known]:
+        raise ProjectError(f"{kind.name} has no stage {', '.join(unknown)}.", expected=f"one of {', '.join(known)}")
+
+
+def _show(report: Report, console: Console) -> None:
+    from rich.text import Text
+
+    for requirement, finding in report.rows:
+        mark = Text("✓ ", style="green") if finding.passed else Text("✗ ", style="bold red")
+        console.print(mark + Text(f"{requirement.id}  {requirement.title}"))
+        if not finding.passed:
+            console.print(Text(f"    {finding.evidence}"))
+            console.print(Text(f"    Next: {requirement.advice}", style="cyan"))

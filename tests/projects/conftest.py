@@ -1,0 +1,37 @@
+"""Each reference is graded once, and its broken variants beside it: they share what they cannot have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from autograder.projects.bench import Memo, grade
+from autograder.projects.kinds import KINDS
+from autograder.projects.model import Report
+from autograder.projects.source import read_project
+from autograder.projects.variants import read_variants
+
+ROOT = Path(__file__).parents[2]
+REFERENCES = ROOT / "solutions" / "projects"
+AT_ONCE = 2
+
+
+@lru_cache
+def _graded(kind: str) -> dict[str, Report]:
+    """Return the reports of a reference (under its kind's name) and of its variants."""
+    project, found = read_project(REFERENCES / kind, KINDS)
+    memo = Memo()
+    reports = {kind: grade(project, found, memo=memo)}
+    variants = read_variants(REFERENCES / f"{kind}.variants.toml")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = {v.name: pool.submit(grade, v.of(project), found, only=v.stages, memo=memo) for v in variants}
+    return reports | {name: job.result() for name, job in jobs.items()}
+
+
+@pytest.fixture(scope="session")
+def graded() -> Callable[[str], dict[str, Report]]:
+    return _graded
