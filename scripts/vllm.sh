@@ -55,7 +55,7 @@ install_torch() {
     "$env/bin/python" -m pip install -q --no-deps "torch==$torch" && return
     echo "pip finds no torch $torch: it has no local folder of wheels (find-links) and no index for PyTorch's processor-only"
     echo "builds. PyTorch's site names that index; PIP_EXTRA_INDEX_URL=<its address> make vllm uses it. Trying the ordinary"
-    echo "build of the same version, which brings CUDA along and takes 5 GB more."
+    echo "build of the same version, which brings CUDA along and takes 3 GB more."
     "$env/bin/python" -m pip install -q "torch==${torch%+cpu}"
 }
 

@@ -28,6 +28,7 @@ _MODULES = (
     "gguf",
     "kv_cache",
     "loadtest",
+    "meters",
     "quantisation",
     "referee",
     "scheduler",

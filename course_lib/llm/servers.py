@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from course_lib.errors import EngineError
 from course_lib.llm.launch import LAUNCHERS, Launcher, Sizes
+from course_lib.llm.meters import Meters, read
 from course_lib.llm.weights import MODEL
 from course_lib.processes import Server, free_port
 
@@ -276,6 +277,18 @@ class LLMServer:
         from course_lib.monitoring.samples import parse
 
         return parse(self._get("/metrics"))
+
+    def meters(self) -> Meters:
+        """Return what the metrics say, in one vocabulary for all engines.
+
+        Raises
+        ------
+        EngineError
+            As :meth:`metrics`.
+        LLMError
+            The metrics are of no engine that is known.
+        """
+        return read(self.metrics())
 
     def __enter__(self) -> Self:
         self.begin()

@@ -73,11 +73,11 @@ def models(owner, *names):
 def test_llama_cpp_serves_openais_protocol(llama):
     from openai import OpenAI
 
-    client = OpenAI(base_url=llama.url, api_key="unused", timeout=60)
     messages = [{"role": "user", "content": "Say hello."}]
-    answer = client.chat.completions.create(model=llama.model, messages=messages, max_tokens=6)
-    stream = client.chat.completions.create(model=llama.model, messages=messages, max_tokens=6, stream=True)
-    pieces = [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
+    with OpenAI(base_url=llama.url, api_key="unused", timeout=60) as client:
+        answer = client.chat.completions.create(model=llama.model, messages=messages, max_tokens=6)
+        stream = client.chat.completions.create(model=llama.model, messages=messages, max_tokens=6, stream=True)
+        pieces = [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
 
     assert answer.choices[0].message.content
     assert answer.usage.completion_tokens <= 6
@@ -85,8 +85,17 @@ def test_llama_cpp_serves_openais_protocol(llama):
     assert (llama.engine, llama.model) == ("llama.cpp", "smollm2-135m")
 
 
-def test_its_metrics_are_samples_by_name(llama):
-    assert "llamacpp:requests_processing" in llama.metrics()
+def test_its_meters_are_in_the_vocabulary_and_count(llama):
+    from openai import OpenAI
+
+    before = llama.meters()
+    with OpenAI(base_url=llama.url, api_key="unused", timeout=60) as client:
+        messages = [{"role": "user", "content": "Say hello, again."}]
+        usage = client.chat.completions.create(model=llama.model, messages=messages, max_tokens=4).usage
+    after = llama.meters()
+    assert after.generated_tokens - before.generated_tokens == usage.completion_tokens
+    assert after.prompt_tokens - before.prompt_tokens == usage.prompt_tokens
+    assert after.kv_cache_used is None
 
 
 def test_a_running_server_can_be_attached_to_and_is_left_running(llama):
