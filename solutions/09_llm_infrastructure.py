@@ -577,6 +577,27 @@ except CourseError as error:
     print(error)
 
 # %% [markdown]
+# Managed services speak dialects of their own. A **gateway** in front of the model speaks them all, so that an application
+# keeps its SDK when the model moves. Here OpenAI's and Ollama's own clients stream from the small server (notebook 8 does the
+# same with Amazon's `converse_stream`):
+
+# %%
+import ollama
+import openai
+
+chat = {"messages": [{"role": "user", "content": "Say hello to the passengers."}], "stream": True}
+said = {}
+with llm.gateway.open_gateway(small, aliases=["gpt-4o-mini"]) as gateway:
+    gateway.wait_ready()
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused") as caller:
+        stream = caller.chat.completions.create(model="gpt-4o-mini", max_tokens=10, temperature=0, **chat)
+        said["openai"] = [event.choices[0].delta.content for event in stream if event.choices and event.choices[0].delta.content]
+    limits = {"num_predict": 10, "temperature": 0}
+    stream = ollama.Client(host=gateway.url).chat(model=small.model, options=limits, **chat)
+    said["ollama"] = [event.message.content for event in stream if event.message.content]
+said
+
+# %% [markdown]
 # ## 9.6 Under load
 #
 # The big server should be ready by now. This cell waits for it:
