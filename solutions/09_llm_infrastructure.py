@@ -732,6 +732,18 @@ figures.crowd({big.engine: steps})
 # This curve is what you negotiate with. "How many tokens a second?" has no answer without "at which latency?". Choose the
 # largest crowd that keeps your objective for TPOT (people read about 10 tokens a second), and refuse the rest.
 #
+# Two points of the curve are enough for the cost model of section 9.4: what a step takes for the weights, and what per
+# sequence. The same trace with **your** server's numbers:
+
+# %%
+last = steps[-1]
+mine = scheduler.CostModel.fitted(steps[0].latencies.tpot_p50_ms / 1e3, last.latencies.tpot_p50_ms / 1e3, last.users)
+print(f"weights {1e3 * mine.weights_s:.0f} ms a step, {1e3 * mine.sequence_s:.1f} ms per sequence")
+here = {"one at a time": scheduler.naive(asked, cost=mine),
+        "continuous, paged": scheduler.continuous(asked, batch=32, slots=room, cost=mine)}  # fmt: skip
+pd.DataFrame({label: served.row() for label, served in here.items()}).T[["tokens/s", "median TTFT (s)"]].rename_axis(big.engine)
+
+# %% [markdown]
 # Does continuous batching show on a real server? Here are 32 answers, 24 short ones and 8 long ones. First in **waves** of
 # eight, as a static batch would: the next eight are sent when the last one is complete. Then eight at a time, each followed by
 # the next at once:
