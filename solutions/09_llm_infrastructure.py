@@ -577,6 +577,27 @@ except CourseError as error:
     print(error)
 
 # %% [markdown]
+# Managed services speak dialects of their own. A **gateway** in front of the model speaks them all, so that an application
+# keeps its SDK when the model moves. Here OpenAI's and Ollama's own clients stream from the small server (notebook 8 does the
+# same with Amazon's `converse_stream`):
+
+# %%
+import ollama
+import openai
+
+chat = {"messages": [{"role": "user", "content": "Say hello to the passengers."}], "stream": True}
+said = {}
+with llm.gateway.open_gateway(small, aliases=["gpt-4o-mini"]) as gateway:
+    gateway.wait_ready()
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="unused") as caller:
+        stream = caller.chat.completions.create(model="gpt-4o-mini", max_tokens=10, temperature=0, **chat)
+        said["openai"] = [event.choices[0].delta.content for event in stream if event.choices and event.choices[0].delta.content]
+    limits = {"num_predict": 10, "temperature": 0}
+    stream = ollama.Client(host=gateway.url).chat(model=small.model, options=limits, **chat)
+    said["ollama"] = [event.message.content for event in stream if event.message.content]
+said
+
+# %% [markdown]
 # ## 9.6 Under load
 #
 # The big server should be ready by now. This cell waits for it:
@@ -711,6 +732,18 @@ figures.crowd({big.engine: steps})
 # This curve is what you negotiate with. "How many tokens a second?" has no answer without "at which latency?". Choose the
 # largest crowd that keeps your objective for TPOT (people read about 10 tokens a second), and refuse the rest.
 #
+# Two points of the curve are enough for the cost model of section 9.4: what a step takes for the weights, and what per
+# sequence. The same trace with **your** server's numbers:
+
+# %%
+last = steps[-1]
+mine = scheduler.CostModel.fitted(steps[0].latencies.tpot_p50_ms / 1e3, last.latencies.tpot_p50_ms / 1e3, last.users)
+print(f"weights {1e3 * mine.weights_s:.0f} ms a step, {1e3 * mine.sequence_s:.1f} ms per sequence")
+here = {"one at a time": scheduler.naive(asked, cost=mine),
+        "continuous, paged": scheduler.continuous(asked, batch=32, slots=room, cost=mine)}  # fmt: skip
+pd.DataFrame({label: served.row() for label, served in here.items()}).T[["tokens/s", "median TTFT (s)"]].rename_axis(big.engine)
+
+# %% [markdown]
 # Does continuous batching show on a real server? Here are 32 answers, 24 short ones and 8 long ones. First in **waves** of
 # eight, as a static batch would: the next eight are sent when the last one is complete. Then eight at a time, each followed by
 # the next at once:

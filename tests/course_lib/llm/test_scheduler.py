@@ -1,6 +1,6 @@
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from course_lib.llm.errors import LLMError
 from course_lib.llm.scheduler import CostModel, continuous, naive, static
@@ -34,7 +34,7 @@ def test_a_continuous_batch_gives_a_free_row_to_the_next_at_once():
     assert found.occupancy == 1
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(requests, st.integers(1, 6), st.sampled_from([48, 64, 200]))
 def test_every_request_is_served_in_full_whatever_is_preempted(trace, batch, slots):
     found = continuous(trace, batch=batch, cost=STEP, slots=slots, block_size=4)
@@ -45,7 +45,7 @@ def test_every_request_is_served_in_full_whatever_is_preempted(trace, batch, slo
     assert 0 <= found.kv_waste < 1
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(requests, st.integers(1, 6))
 def test_continuous_batching_is_never_slower_than_static_batches(trace, batch):
     trace = sorted(trace, key=lambda one: one.arrival_s)

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from course_lib.llm import sse, timing
 from course_lib.llm.errors import LLMError
@@ -15,6 +15,7 @@ def pieces_of(raw, cuts):
     return [raw[a:b] for a, b in pairwise(edges)]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.dictionaries(st.text(max_size=3), st.text(max_size=8), max_size=2), max_size=5),
     st.lists(st.integers(0, 10_000), max_size=12),
