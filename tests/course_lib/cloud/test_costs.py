@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.cloud import costs, figures, prices
@@ -63,6 +63,7 @@ def test_the_busiest_hour_decides_how_many_machines_run():
     assert Machine(per_second=100, least=2).count(0) == 2
 
 
+@settings(deadline=None)
 @given(one=functions | machines, other=functions | machines)
 def test_a_break_even_is_where_the_second_stops_being_dearer(one, other):
     found = break_even(one, other, most=1e9)

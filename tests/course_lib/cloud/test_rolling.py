@@ -5,7 +5,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.cloud import figures, kubernetes
@@ -38,6 +38,7 @@ def run(manifests, **options):
     return simulate_rollout(manifests, **({"start_seconds": 8, "drain_seconds": 1} | options))
 
 
+@settings(deadline=None)
 @given(percent=st.integers(0, 200), replicas=st.integers(1, 500))
 def test_a_surge_is_rounded_up_and_an_absence_down(percent, replicas):
     exact = Fraction(percent * replicas, 100)
@@ -45,6 +46,7 @@ def test_a_surge_is_rounded_up_and_an_absence_down(percent, replicas):
     assert resolve(f"{percent}%", replicas, up=False) == math.floor(exact)
 
 
+@settings(deadline=None)
 @given(replicas=st.integers(1, 12), surge=counts | shares, unavailable=counts | shares, start=st.integers(0, 20))
 def test_an_update_keeps_the_documented_bounds(replicas, surge, unavailable, start):
     manifests = api(replicas, rolling(surge, unavailable))
@@ -63,6 +65,7 @@ def test_an_update_keeps_the_documented_bounds(replicas, surge, unavailable, sta
     assert found.timeline[-1].old_ready == 0
 
 
+@settings(deadline=None)
 @given(
     replicas=st.integers(1, 8),
     start=st.integers(0, 30),
@@ -76,6 +79,7 @@ def test_our_manifests_lose_no_request(replicas, start, drain, propagation, min_
     assert (found.dropped, found.unavailable_seconds, found.why) == (0, 0, ())
 
 
+@settings(deadline=None)
 @given(
     replicas=st.integers(1, 8),
     surge=counts,
