@@ -281,7 +281,8 @@ checks.equal(found.data.metrics, {"valid.auc": 0.71}, what="the metrics of the r
 names = sorted(file.path for file in store.client().list_artifacts(made))
 checks.require("environment.json" in names, "environment.json is missing: without versions the run can't be made again")
 checks.equal(names, ["environment.json", "scaler.txt"], what="the list of artifacts")
-checks.equal(found.data.tags.get("data_sha256"), tracking.data_digest(train.head(300)), what="the tag data_sha256")
+same = found.data.tags.get("data_sha256") == tracking.data_digest(train.head(300))
+checks.require(same, "the tag data_sha256 is missing or wrong: without tracking.data_digest(frame) nobody knows which rows it was")
 checks.passed("2.1", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-2-1", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -468,7 +469,8 @@ def early_stop(tracking_uri: str, run_id: str, metric: str, patience: int) -> in
 client = store.client()
 target = client.create_run(tracking.use(store, "exercise-2-3")).info.run_id
 losses = {1: 0.60, 2: 0.50, 3: 0.55, 4: 0.56, 5: 0.57, 6: 0.40, 7: 0.45}
-client.log_batch(target, metrics=[mlflow.entities.Metric("loss", losses[s], 0, s) for s in (3, 4, 5, 1, 2, 6, 7)])
+points = [mlflow.entities.Metric("loss", losses[s], when, s) for when, s in enumerate((3, 4, 5, 1, 2, 6, 7))]
+client.log_batch(target, metrics=points)
 known = {
     6: "that is the lowest value of the whole curve; training would have stopped before it was seen",
     7: "that is the last step: its value is what the run shows, but not the best one",
@@ -496,12 +498,14 @@ cases = [  # values by step, patience, answer, what a wrong answer means
 ]
 for values, patience, answer, meaning in cases:
     target = client.create_run(experiment_id).info.run_id
-    points = [mlflow.entities.Metric("x", float(value), 0, step) for step, value in enumerate(values, start=1)]
-    client.log_batch(target, metrics=points[::2] + points[1::2])
+    steps = list(range(1, len(values) + 1))
+    order = enumerate(steps[::2] + steps[1::2])
+    client.log_batch(target, metrics=[mlflow.entities.Metric("x", float(values[s - 1]), when, s) for when, s in order])
     result = early_stop(place.uri, target, "x", patience)
     checks.require(result == answer, f"for {values} with patience {patience} the step is {answer}, not {result}: {meaning}")
 sparse = client.create_run(experiment_id).info.run_id
-client.log_batch(sparse, metrics=[mlflow.entities.Metric("x", v, 0, s) for s, v in [(30, 3.0), (10, 9.0), (20, 2.0), (40, 1.0)]])
+logged = [(30, 3.0), (10, 9.0), (20, 2.0), (40, 1.0)]
+client.log_batch(sparse, metrics=[mlflow.entities.Metric("x", v, when, s) for when, (s, v) in enumerate(logged)])
 checks.equal(early_stop(place.uri, sparse, "x", 2), 40, what="the step to keep when only every tenth step was logged")
 ### END HIDDEN TESTS
 
