@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export WANDB_MODE := offline
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help lab course test grade bundle check answers build env engines vllm lock clean
+.PHONY: help lab course test grade bundle check answers build site env engines vllm lock clean
 help:     ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -43,6 +43,9 @@ answers: env  ## try every wrong and every alternative right answer
 
 grade: env  ## grade SUBMISSIONS (a folder or a zip) into OUT
 	@$(BIN)/python -m autograder grade $(SUBMISSIONS) --out $(or $(OUT),build/grades) $(ARGS)
+
+site: env  ## build the course as static pages in build/site
+	@$(BIN)/python docs/site/build.py
 
 bundle: env  ## write what learners get to build/mlops-course.zip
 	@$(BIN)/python -m autograder bundle $(ARGS)
