@@ -52,7 +52,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _little_memory() -> bool:
-    """Whether this is a session with a limit below 4 GB: JupyterHub, and so Binder, says it in ``MEM_LIMIT`` (bytes)."""
+    """Whether this session is limited to less than 4 GB: JupyterHub, and so Binder, says it in ``MEM_LIMIT``."""
     limit = os.environ.get("MEM_LIMIT", "")
     return limit.isdigit() and int(limit) < 4 << 30
 
