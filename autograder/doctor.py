@@ -111,7 +111,7 @@ def small_profile() -> set[str]:
     """Return the packages that a session of 2 GB installs (the group `binder` of pyproject.toml)."""
     try:
         project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
-        return set(project["dependency-groups"]["binder"])
+        return {name.partition("[")[0] for name in project["dependency-groups"]["binder"]}
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return set()
 

@@ -56,6 +56,7 @@ status=0
     [ -z "$group" ] || echo $BASHPID > "$group/cgroup.procs"
     cd "$course"
     exec env -u DOCKER_HOST PATH="$home/env/bin:$tools" COURSE_CACHE="$home/cache" COURSE_CONTAINERS=plan \
+        MEM_LIMIT=$limit \
         binder/start python -m autograder course --force ${only:+--only "$only"}
 ) || status=$?
 if [ -n "$group" ]; then

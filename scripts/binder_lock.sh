@@ -5,9 +5,12 @@ cd "$(dirname "$0")/.."
 
 # Required by a package of the profile, yet nothing here imports it. pip installs the lock with --no-deps.
 unused=(
+    cfn-lint    # moto validates no template here; notebook 08 says that its lint is left out
     debugpy     # ipykernel starts without: there is no debugger then
     jedi        # IPython completes from the live objects instead
+    networkx    # with cfn-lint
     notebook    # nbgrader also serves the classic Notebook; sessions open JupyterLab
+    sympy       # with cfn-lint, and for tools of ONNX Runtime that the course does not use
 )
 leave_out=()
 for name in "${unused[@]}"; do leave_out+=(--no-emit-package "$name"); done

@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-GROUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["binder"]
+LISTED = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["binder"]
+GROUP = [name.partition("[")[0] for name in LISTED]
 ENTRY = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)(?P<rest>[^\n]*(?:\n    --hash=\S+.*)*)", re.M)
 MOST_MB = 800
 LIGHT = "03,05"

@@ -6,6 +6,7 @@ It runs in a process of its own because it is native code: what goes wrong there
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
@@ -36,6 +37,8 @@ def _serve(options: argparse.Namespace) -> None:
     params.port = options.port
     params.n_parallel = options.slots
     params.n_ctx = options.slots * options.context  # llama.cpp divides it among the slots
+    if _little_memory():  # one KV cache for all slots, of a third of the size, and no copies of old prompts
+        params.kv_unified, params.n_ctx, params.cache_ram_mib = True, max(params.n_ctx // 3, options.context), 0
     params.cont_batching = True
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     params.endpoint_metrics = True
@@ -46,6 +49,12 @@ def _serve(options: argparse.Namespace) -> None:
     print(f"llama.cpp serves on {server.listening_address}", flush=True)
     while True:
         signal.pause()
+
+
+def _little_memory() -> bool:
+    """Whether this session is limited to less than 4 GB: JupyterHub, and so Binder, says it in ``MEM_LIMIT``."""
+    limit = os.environ.get("MEM_LIMIT", "")
+    return limit.isdigit() and int(limit) < 4 << 30
 
 
 if __name__ == "__main__":
