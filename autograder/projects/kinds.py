@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autograder.projects import container, installing, monitoring, serving, testing, training, workflow
+from autograder.projects import container, installing, language, monitoring, serving, testing, training, workflow
 from autograder.projects.model import Kind
 
 __all__ = ["KINDS"]
@@ -37,4 +37,19 @@ MONITORING = Kind(
     inputs=monitoring.inputs,
 )
 
-KINDS = {kind.name: kind for kind in (MODEL_API, MONITORING)}
+LLM_SERVING = Kind(
+    "llm-serving",
+    "LLM serving",
+    {
+        "serve": "command: a list of words that serves {weights} on the port {port} of 127.0.0.1",
+        "port": "number: the port that it is served on while it is graded",
+        "served": "text: the name that clients ask the model by",
+        "prometheus": "path: a configuration of Prometheus that scrapes that port",
+        "load": "command: a list of words that load-tests {url} with Locust and writes the report",
+        "locustfile": "path: the file with Locust's users",
+        "report": "path: the JSON file that the load test writes",
+    },
+    (installing.STAGE, *language.STAGES),
+)
+
+KINDS = {kind.name: kind for kind in (MODEL_API, LLM_SERVING, MONITORING)}

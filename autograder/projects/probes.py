@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 __all__ = ["PROBES"]
@@ -73,13 +74,18 @@ def _timed_lines(reply: http.client.HTTPResponse, started: float, timeout: float
     return lines
 
 
-def wait_open(port: int, path: str, seconds: float, statuses: Sequence[int] = ()) -> dict[str, Any]:
-    """Wait until a GET of ``path`` is answered, with one of ``statuses`` if any are named; return the last answer."""
+def wait_open(
+    port: int, path: str, seconds: float, statuses: Sequence[int] = (), settle: float = 15.0
+) -> dict[str, Any]:
+    """Wait until a GET of ``path`` is answered, then ``settle`` seconds for one of ``statuses``; return the answer."""
     end, answer = time.monotonic() + seconds, {"status": 0, "text": "no answer"}
+    answered = False
     while time.monotonic() < end:
         answer = _one(port, {"path": path}, 5.0)
         if answer["status"] and (not statuses or answer["status"] in statuses):
             break
+        if answer["status"] and not answered:
+            answered, end = True, time.monotonic() + settle
         time.sleep(0.05)
     return {"answer": answer}
 
@@ -115,6 +121,20 @@ def load(port: int, request: Mapping[str, Any], clients: int, each: int, timeout
     started = time.perf_counter()
     _all_at_once([client] * clients)
     return {"statuses": statuses, "latencies_ms": latencies, "seconds": _since(started)}
+
+
+def together(port: int, request: Mapping[str, Any], clients: int, timeout: float) -> dict[str, Any]:
+    """Send one request from each of ``clients`` at once; return the lines of each stream, by one clock."""
+    streams: list[list[list[Any]]] = [[] for _ in range(clients)]
+    started = time.perf_counter()
+
+    def client(number: int) -> None:
+        late = _since(started)
+        lines = _one(port, request, timeout, stream=True)["lines"]
+        streams[number] = [[late + seconds, line] for seconds, line in lines]
+
+    _all_at_once([partial(client, number) for number in range(clients)])
+    return {"streams": streams}
 
 
 def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
@@ -218,6 +238,7 @@ PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "feed": feed,
     "free": free,
     "load": load,
+    "together": together,
     "wait_open": wait_open,
     "yardstick": yardstick,
 }
