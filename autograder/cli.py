@@ -223,13 +223,17 @@ def project(
     *,
     only: Annotated[str, typer.Option(help="Stages to run, such as train,serve; default: all.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the report; default: build/ in the project.")] = None,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Build and run the image: its RUN steps are root in the engine."),
+    ] = False,
     sandbox: Annotated[str, typer.Option(help="auto, bwrap or native.")] = "auto",
 ) -> None:
     """Grade a practice project: install it, run its tests, start what it serves, and ask it from outside."""
     from autograder.projects.command import grade_project
 
     stages = [word.strip() for word in only.split(",") if word.strip()]
-    report = grade_project(folder, only=stages, sandbox=sandbox, out=out, console=console())
+    report = grade_project(folder, only=stages, sandbox=sandbox, build=build, out=out, console=console())
     if report.failed:
         raise typer.Exit(1)
 

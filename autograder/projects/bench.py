@@ -57,12 +57,14 @@ class Bench:
         memo: Memo,
         *,
         patience: Patience = Patience(),
+        build: bool = False,
     ) -> None:
         self.project = project
         self.kind = kind
         self.cell = cell
         self.memo = memo
         self.patience = patience
+        self.build = build
         self.found: dict[str, Finding] = {}
         self.inputs: Mapping[str, bytes] = kind.inputs(project) if kind.inputs else {}
         self._visible: tuple[str, ...] = ()
@@ -77,7 +79,7 @@ class Bench:
 
     def run(self, stage: Stage) -> None:
         """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""
-        key = f"{self.kind.name} {stage.name} {self.project.digest(stage.blind)}"
+        key = f"{self.kind.name} {stage.name} {self.build} {self.project.digest(stage.blind)}"
         if key not in self.memo.findings:
             self._visible = stage.blind
             why = "the stage ended without looking at it"
@@ -313,13 +315,14 @@ def grade(
     memo: Memo | None = None,
     limits: Limits = LIMITS,
     patience: Patience = Patience(),
+    build: bool = False,
     on_stage: Callable[[str], object] = str,
 ) -> Report:
     """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
     wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
     seconds: dict[str, float] = {}
     with Cell(sandbox=sandbox, limits=limits) as cell:
-        bench = Bench(project, kind, cell, memo or Memo(), patience=patience)
+        bench = Bench(project, kind, cell, memo or Memo(), patience=patience, build=build)
         for stage in kind.stages:
             if stage.name in wanted:
                 on_stage(stage.name)

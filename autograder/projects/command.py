@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["grade_project"]
 
 
-def grade_project(folder: Path, *, only: Sequence[str], sandbox: str, out: Path | None, console: Console) -> Report:
+def grade_project(
+    folder: Path, *, only: Sequence[str], sandbox: str, build: bool, out: Path | None, console: Console
+) -> Report:
     """Grade the project in ``folder``, show what was found, and write the report.
 
     Raises
@@ -30,9 +32,11 @@ def grade_project(folder: Path, *, only: Sequence[str], sandbox: str, out: Path 
     """
     project, kind = read_project(folder, KINDS)
     _check_stages(only, kind)
-    report = grade(
-        project, kind, only=only, sandbox=sandbox, on_stage=lambda name: console.print(f"  {name} …", style="dim")
-    )
+
+    def say(stage: str) -> None:
+        console.print(f"  {stage} …", style="dim")
+
+    report = grade(project, kind, only=only, sandbox=sandbox, build=build, on_stage=say)
     _show(report, console)
     page = write_report(report, out or folder / "build")
     console.print(f"{report.points} of {report.most} points; the report is {page}")

@@ -1,7 +1,7 @@
 """Stage container: the Dockerfile keeps the course's rules, and what it describes starts and answers.
 
 The rules are read from the text. The image is laid out in plan mode inside the sandbox: its command runs with the files
-and packages that the Dockerfile names, and no others. With a real engine (`--build`) the image is built and run too.
+and packages that the Dockerfile names, and no others. With ``--build`` a real engine builds and runs it instead.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autograder.projects.bench import Server, json_of
+from autograder.projects.built import build_and_ask
 from autograder.projects.model import Requirement, Stage, Unmet
 
 if TYPE_CHECKING:
@@ -126,6 +127,15 @@ def _asks(key: str, value: Any) -> str:
 
 
 def _check_runs(bench: Bench, text: str) -> None:
+    example = json.loads(bench.project.text(bench.setting("example")) or "null")
+    if bench.build:
+        files = {**bench.project.visible(()), **bench.trained_files()}
+        bench.note("container.runs", *build_and_ask(files, text, _port(text), example))
+        return
+    _check_planned(bench, text, example)
+
+
+def _check_planned(bench: Bench, text: str, example: Any) -> None:
     place = bench.fresh(name="image", overlay=bench.trained_files())
     number = bench.cell.start_tool("image", place, str(_port(text)))
     told = _first_line(bench, number)
@@ -137,7 +147,6 @@ def _check_runs(bench: Bench, text: str) -> None:
         first = bench.cell.probe(
             "wait_open", within=90, port=server.port, path="/ready", seconds=_START_SECONDS, statuses=[200]
         )
-        example = json.loads(bench.project.text(bench.setting("example")) or "null")
         answer = server.post("/predict", example)
     evidence = f"plan mode: /ready {first['answer']['status']}, /predict {answer['status']}"
     right = answer["status"] == 200 and isinstance(json_of(answer), dict)

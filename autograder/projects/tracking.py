@@ -38,12 +38,12 @@ def runs(data: bytes | None) -> list[TrackedRun]:
     Unmet
         It is no such store.
     """
-    if data is None:
+    if not data:
         raise Unmet("training wrote no SQLite store where `tracking` says")
     try:
         with _opened(data) as database:
             return list(_runs(database))
-    except (sqlite3.Error, ValueError, OverflowError) as error:
+    except (sqlite3.Error, ValueError, OverflowError, MemoryError) as error:
         raise Unmet(f"the tracking store could not be read as MLflow's: {type(error).__name__}") from error
 
 

@@ -35,3 +35,8 @@ def _graded(kind: str) -> dict[str, Report]:
 @pytest.fixture(scope="session")
 def graded() -> Callable[[str], dict[str, Report]]:
     return _graded
+
+
+@pytest.fixture(scope="session")
+def references() -> Path:
+    return REFERENCES

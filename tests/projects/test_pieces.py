@@ -1,0 +1,153 @@
+"""The pieces that read what strangers wrote: schemas, metrics, databases; and the report that quotes them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from autograder.cli import app
+from autograder.projects import tracking, world
+from autograder.projects.bench import grade
+from autograder.projects.bounds import outside, request_schema
+from autograder.projects.exposition import grown, samples, values
+from autograder.projects.kinds import KINDS
+from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet
+from autograder.projects.report import as_html, as_markdown
+from autograder.projects.source import read_project
+from autograder.projects.variants import Edit
+
+METRICS = """\
+# HELP asked_total Requests.
+# TYPE asked_total counter
+asked_total{status="200"} 7.0
+asked_total{status="422",why="a } in it"} 2
+# TYPE seconds histogram
+seconds_bucket{le="0.1"} 8.0
+seconds_count 9.0
+seconds_sum 0.3
+# TYPE version gauge
+version 2.0
+# TYPE broken counter
+broken nonsense
+"""
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ({"type": "number", "minimum": 0, "maximum": 1}, [-1, 2, "much"]),
+        ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9}, [-1, 10, "much"]),
+        ({"type": "string", "maxLength": 2}, ["xxx", 7]),
+        ({"$ref": "#/components/schemas/Colour"}, ["no such value"]),
+        ({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]}, [-1, 2, "much"]),
+        ({"type": "number", "minimum": 0}, []),
+        ({"type": "string"}, []),
+        ({"type": "number", "minimum": "low", "maximum": "high"}, []),
+        ({"type": ["number"]}, []),
+        ("nonsense", []),
+    ],
+)
+def test_wrong_values_are_made_from_the_bounds_that_an_api_states(field, values):
+    assert outside(field, {"definitions": {"Colour": {"enum": ["red"]}}}) == values
+
+
+@pytest.mark.parametrize("openapi", [None, [], {"paths": []}, {"paths": {"/predict": {"post": 3}}}, "x"])
+def test_a_schema_that_is_none_is_no_error(openapi):
+    assert request_schema(openapi) is None
+
+
+def test_counters_and_histograms_are_summed_over_their_labels():
+    assert samples(METRICS, "counter") == {"asked_total": 9.0, "broken": 0.0}
+    assert samples(METRICS, "histogram") == {"seconds": 9.0}
+    assert values(METRICS, "gauge") == {"version": 2.0}
+    assert grown(METRICS, METRICS.replace(" 7.0", " 10.0"), "counter", 3) == ["asked_total"]
+
+
+def test_a_store_that_is_none_is_told(tmp_path):
+    for data in (None, b"", b"not a database" * 100):
+        with pytest.raises(Unmet, match="store"):
+            tracking.runs(data)
+
+
+def test_a_store_that_computes_forever_is_given_up(tmp_path):
+    path = tmp_path / "bomb.db"
+    with sqlite3.connect(path) as database:
+        endless = (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS run_uuid, i AS artifact_uri"
+        )
+        database.execute(f"CREATE VIEW runs AS {endless}, 'FINISHED' AS status, -i AS start_time FROM n")
+    database.close()
+    started = time.monotonic()
+    with pytest.raises(Unmet, match="could not be read"):
+        tracking.runs(path.read_bytes())
+    assert time.monotonic() - started < 60
+
+
+def _report(evidence: str) -> Report:
+    requirement = Requirement("a.b", "it holds", 5, "Do it.")
+    kind = Kind("k", "A kind", {}, (Stage("a", (requirement,), lambda bench: None),))
+    return Report(kind, "<b>mine</b>", {"a.b": Finding("a.b", False, evidence)})
+
+
+def test_what_a_project_says_stays_text_in_the_report():
+    evil = "<script>alert(1)</script> | \n\n# heading \x1b[31m"
+    assert "<script>" not in as_html(_report(evil))
+    assert "<b>mine" not in as_html(_report(evil))
+    row = next(line for line in as_markdown(_report(evil)).splitlines() if "a.b" in line)
+    assert "<script>" not in row
+    assert row.count("|") - row.count("\\|") == 5
+    assert "\x1b" not in row
+
+
+def test_a_variant_that_changes_nothing_is_an_error():
+    with pytest.raises(ProjectError, match="does not hold"):
+        Edit("a.py", "what is not there", "x").apply({"a.py": b"nothing"})
+
+
+def test_drift_follows_from_the_seed_and_leaves_the_rest_alone():
+    drift = world.draw_drift("shift", 7)
+    assert drift == world.draw_drift("shift", 7) != world.draw_drift("shift", 8)
+    plain, drifted = (world.batches(drift.begins + 1, 3, one) for one in (world.Drift("none"), drift))
+    assert plain[: drift.begins] == drifted[: drift.begins]
+    last = zip(plain[-1]["rows"], drifted[-1]["rows"], strict=True)
+    changed = {name for before, after in last for name in before if before[name] != after[name]}
+    assert changed == {drift.feature}
+
+
+@pytest.mark.timeout(600)
+def test_the_same_project_graded_twice_gives_the_same_report(references):
+    project, kind = read_project(references / "monitoring", KINDS)
+    first, second = (grade(project, kind) for _ in range(2))
+    assert as_markdown(first) == as_markdown(second)
+    assert as_html(first) == as_html(second)
+
+
+@pytest.mark.timeout(600)
+def test_the_command_says_what_holds_writes_the_report_and_ends_with_one_or_nothing(references, tmp_path):
+    run = CliRunner().invoke
+    good = run(app, ["project", str(references / "monitoring"), "--only", "install", "--out", str(tmp_path / "good")])
+    assert good.exit_code == 0, good.output
+    assert "6 of 6 points" in (tmp_path / "good" / "course-report.md").read_text()
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    text = (references / "monitoring" / "pyproject.toml").read_text()
+    (bad / "pyproject.toml").write_text(text.replace('"numpy>=1.26"', '"numpy>=99"'))
+    (bad / "src").mkdir()
+    failed = run(app, ["project", str(bad), "--only", "install"])
+    assert failed.exit_code == 1
+    assert "numpy>=99" in failed.output
+    assert (bad / "build" / "course-report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["nowhere"], "no folder"), (["--only", "dance", "REFERENCE"], "no stage dance"), (["EMPTY"], "no pyproject")],
+)
+def test_what_cannot_be_graded_is_a_clear_error(references, tmp_path, arguments, message):
+    places = {"REFERENCE": str(references / "monitoring"), "EMPTY": str(tmp_path)}
+    done = CliRunner().invoke(app, ["project", *(places.get(word, word) for word in arguments)])
+    assert isinstance(done.exception, ProjectError)
+    assert message in str(done.exception)
