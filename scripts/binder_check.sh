@@ -25,9 +25,8 @@ if [ "$(cat "$home/made" 2>/dev/null)" != "$wanted" ]; then
         PIP="$OLDPWD/.venv/bin/uv pip" binder/postBuild)
     echo "$wanted" > "$home/made"
 fi
-bytecode=$(find "$home/env" -name '*.pyc' -printf '%b\n' | awk '{blocks += $1} END {printf "%d", blocks * 512 / 1e6}')
-all=$(($(du -sk "$home/env" | cut -f1) * 1024 / 1000000))
-echo "Installed: $((all - bytecode)) MB, and $bytecode MB of bytecode." | tee "$home/size.txt"
+size() { find "$home/env" -type f "$@" -printf '%s\n' | awk '{bytes += $1} END {printf "%d", bytes / 1e6}'; }
+echo "Installed: $(size -not -name '*.pyc') MB, and $(size -name '*.pyc') MB of bytecode." | tee "$home/size.txt"
 if [ "$only" = none ]; then exit 0; fi
 
 # 2. A session: only these programs are found, and no engine.

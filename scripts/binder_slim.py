@@ -24,12 +24,27 @@ RULES = {
     "babel/locale-data/[!er]*": "JupyterLab is shown in English (its menus ask for the list of languages)",
     "jupyterlab/galata": "JupyterLab's browser tests",
     "jupyterlab/static": "a second copy of share/jupyter/lab/static",
+    "kubernetes_validate/kubernetes-json-schema/v1.[0-2]*": "releases of Kubernetes that nobody runs any more",
+    "kubernetes_validate/kubernetes-json-schema/v1.3[0-6]*": "all but the newest release",
+    "kubernetes_validate/kubernetes-json-schema/*-local": "unknown fields pass: the course takes the strict ones",
     "nbgrader/docs": "pages on nbgrader's site",
     "onnxruntime/capi/libonnxruntime.so.*": "for programs in C: the Python module has a copy inside",
     "pyarrow/*flight*": "Arrow over the network",
     "pyarrow/libarrow_flight*": "Arrow over the network",
     "pyarrow/include": "for compiling against the package",
 }
+# Of botocore's descriptions of 400 services: those that the course uses.
+SERVICES = (
+    "bedrock-runtime",
+    "cloudformation",
+    "cloudwatch",
+    "ecr",
+    "iam",
+    "s3",
+    "sagemaker",
+    "sagemaker-runtime",
+    "sts",
+)
 UNUSED_SHARE = "share/jupyter/nbextensions"  # for the classic Notebook
 
 
@@ -41,8 +56,11 @@ def main() -> None:
     for rule in RULES:
         for path in list(packages.glob(rule)):
             remove(path)
+    for folder in packages.glob("botocore/data/*/"):
+        if folder.name not in SERVICES:
+            remove(folder)
     remove(prefix / UNUSED_SHARE)
-    strip(packages)
+    strip(prefix, packages)
     print(f"site-packages: {before} MB, now {megabytes(packages)} MB")
 
 
@@ -54,12 +72,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def strip(packages: Path) -> None:
+def strip(prefix: Path, packages: Path) -> None:
     """Remove debugging symbols, where the system has the program for it (binutils)."""
     if shutil.which("strip") is None:
         print("binutils is not installed: debugging symbols stay, about 170 MB")
         return
-    for path in list(libraries(packages)):
+    for path in [*libraries(packages), *prefix.glob("bin/zizmor")]:
         fresh = path.with_suffix(path.suffix + ".stripped")  # a new file: the installed one may be a link into a cache
         subprocess.run(["strip", "--strip-unneeded", "-o", fresh, path], check=True)
         fresh.replace(path)
@@ -73,8 +91,8 @@ def libraries(packages: Path) -> Iterator[Path]:
 
 
 def megabytes(folder: Path) -> int:
-    """Return the size of all files below a folder, in MB of disk."""
-    return sum(path.lstat().st_blocks for path in folder.rglob("*")) * 512 // 10**6
+    """Return the size of all files below a folder, in MB."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) // 10**6
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 # package : the program that shows it is there
 engines=(
+    binutils:strip
     bubblewrap:bwrap
     chromium:chromium
     containernetworking-plugins:/usr/lib/cni/bridge

@@ -22,7 +22,8 @@
 # - tell a process that is *alive* from one that is *ready*, and say what goes wrong if you mix them up;
 # - measure latency under load at p50, p95 and p99, and hold it against a budget of 100 ms;
 # - write a **micro-batcher** that keeps order and deadlines;
-# - score a whole month in batch, on Ray, and prove that the answers are the online answers **to the last digit**;
+# - score a whole month in batch, on Ray and by a Celery queue, and prove that the answers are the online answers **to the
+#   last digit**;
 # - decide between online, batch and streaming, with reasons.
 #
 # ```mermaid
@@ -39,7 +40,7 @@
 # %%
 from course_lib import engines
 
-engines.table("uvicorn", "onnxruntime", "ray", "locust", "schemathesis")
+engines.table("uvicorn", "onnxruntime", "ray", "celery", "redis", "locust", "schemathesis")
 
 # %% tags=["parameters"]
 QUICK = False  # shorter load tests; the exercises are the same
@@ -556,6 +557,24 @@ print(f"{len(online):,} of {len(online):,} answers are equal to the last digit, 
 # %% [markdown]
 # They are equal because there is only **one** path: the same bundle, the same runtime, the same float32 arithmetic, and
 # JSON that writes every digit. `==` on floats is right for once: a tolerance would hide the day on which they part.
+#
+# Ray is one of two common ways. The other is a **queue**: Celery sends tasks to a broker (here a real Redis on this machine,
+# started for the job), and workers take one after the other. It computes no faster. It is made for work that must not get
+# lost: a task leaves the queue when it is *done*, not when it begins; a failed one is tried again, later each time; and one
+# that fails every time is reported as dead and blocks nobody. We try it: chunk 1 of March finds its disk away twice, and
+# chunk 4 kills its worker with SIGKILL.
+
+# %%
+queued = serving.queue.run(bundle, [3], work / "march-by-queue.parquet", trouble={1: "fail:2", 4: "die"})
+print("broker:", queued.broker, queued.note, "· attempts by chunk:", queued.attempts)
+print("the same answers:", queued.read()["late_probability"].tolist() == by_batch)
+
+# %% [markdown]
+# Chunk 1 took three attempts. Chunk 4 counts one: its worker died before it could report, Celery noticed, and gave the task
+# to another. (Where there is no Redis, Celery runs the tasks in the notebook's own process, and nobody is killed there.) All
+# this is only safe because the task is **idempotent**: run twice, it leaves the same file. It writes beside the final
+# name and moves the file in when it is complete. A task that *adds* to something (a counter, a table, an e-mail) needs a key
+# that tells the second delivery from the first; "exactly once" is made of "at least once" and idempotence.
 #
 # ## 3.7 The latency budget
 #

@@ -87,7 +87,7 @@ print(f"loading: {big.engine} · ready: {small.engine}")
 ask.complete("Write one sentence to a passenger whose flight to Chicago is 40 minutes late.", max_tokens=40)
 
 # %% [markdown]
-# A model reads and writes **tokens**, pieces of words. One more job is started now because it takes a while: section 9.6
+# A model reads and writes **tokens**, pieces of words. One more job is started now because it takes a while: section 9.7
 # asks how well a rounded model predicts a text of ours, and collects the result.
 
 # %%
@@ -102,12 +102,12 @@ print(f"{len(quantisation.SAMPLE.split())} words are {len(text)} tokens; the mod
 # grows with the prompt, and the time per output token (**TPOT**), which hardly does.
 
 # %%
-rows = {}
-for words in (20, 80, 320):
-    prompt = " ".join(f"gate {random.Random(words + k).randrange(100)}" for k in range(words // 2)) + ". Where to?"
-    reply = ask.timed(prompt, max_tokens=24, ignore_eos=True)
-    rows[f"{reply.prompt_tokens} tokens"] = {"TTFT (ms)": 1000 * reply.timing.ttft_s, "TPOT (ms)": 1000 * reply.timing.tpot_s}
-pd.DataFrame(rows).T.rename_axis("prompt").round(1)
+phases = {}
+for words in (20, 60, 180):
+    gates = " ".join(f"gate {random.Random(words + k).randrange(100)}" for k in range(words // 2)) + ". Where to?"
+    reply = ask.timed(gates, max_tokens=24, ignore_eos=True)
+    phases[f"{reply.prompt_tokens} tokens"] = {"TTFT (ms)": 1000 * reply.timing.ttft_s, "TPOT (ms)": 1000 * reply.timing.tpot_s}
+pd.DataFrame(phases).T.rename_axis("prompt").round(1)
 
 # %% [markdown]
 # ## 9.2 What a conversation weighs
@@ -179,10 +179,10 @@ checks.equal(kv_bytes_per_token({"num_hidden_layers": 2, "num_attention_heads": 
 # %%
 card = sizing.GPUS["A100-80GB"]
 weighed = {}
-for name, shape in sizing.MODELS.items():
-    left = 0.9 * card.memory_gb * 1e9 - 2e9 - shape.weight_bytes()
-    kv = shape.kv_bytes_per_token()
-    weighed[name] = {"weights (GB)": shape.weight_bytes() / 1e9, "KV per token (kB)": kv / 1e3, "conversations": int(left / kv / 2000)}
+for label, one in sizing.MODELS.items():
+    rest, each = 0.9 * card.memory_gb * 1e9 - 2e9 - one.weight_bytes(), one.kv_bytes_per_token()
+    fit = int(rest / each / 2000)
+    weighed[label] = {"weights (GB)": one.weight_bytes() / 1e9, "KV per token (kB)": each / 1e3, "conversations": fit}
 pd.DataFrame(weighed).T.rename_axis("model").round(1).astype({"conversations": int})
 
 # %% [markdown]
@@ -298,6 +298,11 @@ class Allocator(Blocks):
     ### END SOLUTION
 
 
+def replay(blocks, block_size, operations):
+    """Play operations on an `Allocator`, return what each gave and the free blocks then (written for you)."""
+    return referee.replay(Allocator, blocks, block_size, operations)
+
+
 # %% nbgrader={"grade": true, "grade_id": "check-9-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 A, B = ("append", "a"), ("append", "b")
 STORIES = {
@@ -308,7 +313,7 @@ STORIES = {
     "full": [A] * 9 + [B, ("free", "a"), B],
 }
 for name, story in STORIES.items():
-    problem = referee.judge(4, 2, story, referee.replay(Allocator, 4, 2, story))
+    problem = referee.judge(4, 2, story, replay(4, 2, story))
     checks.require(not problem, f"the story '{name}', at {problem}")
 checks.passed("9.2, visible part", 3)
 
@@ -317,7 +322,7 @@ checks.passed("9.2, visible part", 3)
 ### BEGIN HIDDEN TESTS
 for seed, (blocks, size) in enumerate([(16, 4), (12, 2), (9, 3), (24, 1), (8, 16), (40, 4)]):
     story = referee.operations(250, seed=seed)
-    problem = referee.judge(blocks, size, story, referee.replay(Allocator, blocks, size, story))
+    problem = referee.judge(blocks, size, story, replay(blocks, size, story))
     checks.require(not problem, f"{blocks} blocks of {size}, at {problem}")
 ### END HIDDEN TESTS
 
@@ -531,13 +536,16 @@ def read_or_fail(pieces, why):
 
 
 WHOLE = b'data: {"n": 1}\n\ndata: {"n": 2}\n\ndata: [DONE]\n\n'
-checks.equal(read_or_fail([WHOLE], "[DONE] is no JSON, and a piece may hold several events"), [{"n": 1}, {"n": 2}], what="the list of two events")
+TWO_EVENTS = [{"n": 1}, {"n": 2}]
+whole = read_or_fail([WHOLE], "[DONE] is no JSON, and a piece may hold several events")
+checks.equal(whole, TWO_EVENTS, what="the list of two events")
 for size in (1, 5, 17):
     cut = [WHOLE[k : k + size] for k in range(0, len(WHOLE), size)]
-    checks.equal(read_or_fail(cut, "the network cuts anywhere: keep the unfinished rest for the next piece"), [{"n": 1}, {"n": 2}],
-                 what=f"the list of the same events in pieces of {size} bytes")
-checks.equal(read_or_fail([b": ping\n\ndata:{}\n\n", b"data: [DONE]\n\n"], "a line that begins with a colon is a comment"), [{}],
-             what="the list of events after a comment")
+    found = read_or_fail(cut, "the network cuts anywhere: keep the unfinished rest for the next piece")
+    checks.equal(found, TWO_EVENTS, what=f"the list of the same events in pieces of {size} bytes")
+PING = [b": ping\n\ndata:{}\n\n", b"data: [DONE]\n\n"]
+found = read_or_fail(PING, "a line that begins with a colon is a comment")
+checks.equal(found, [{}], what="the list of events after a comment")
 checks.raises(ValueError, lambda: read_events([b'data: {"n": 1}\n\n']), what="a stream that broke off before [DONE]")
 checks.passed("9.4, visible part", 2)
 
@@ -583,7 +591,8 @@ print(f"{big.engine} is ready; waited {time.perf_counter() - waited:.0f} s more"
 # First by hand: 16 questions, one after the other and then all at once, on both servers, 16 tokens an answer.
 
 # %%
-letters = [f"Flight {100 + k} to {city} is late. Write to its passengers." for k in range(8) for city in ("Chicago", "Miami", "Boston", "Denver")]
+cities = ("Chicago", "Miami", "Boston", "Denver")
+letters = [f"Flight {100 + k} to {city} is late. Write to its passengers." for k in range(8) for city in cities]
 measured = {}
 for server, client in ((big, crowd), (small, ask)):
     client.many(letters[:2], max_tokens=4)  # warm up
@@ -595,9 +604,9 @@ for server, client in ((big, crowd), (small, ask)):
 pd.DataFrame(measured).T[["TTFT p50 (ms)", "TPOT p50 (ms)", "tokens/s"]].rename_axis("server")
 
 # %% [markdown]
-# More at once: more tokens a second, and each user waits longer for each of theirs. The two servers are not alike: vLLM computes
-# with 16-bit weights on two cores, this llama.cpp with 4-bit weights on one, in 4 slots. llama.cpp is made for one person at a
-# machine and starts in a second; vLLM is made for crowds.
+# Many at once bring more tokens a second where the server batches them, and each user waits longer for each of theirs. The two
+# servers are not alike: vLLM computes with 16-bit weights on two cores, the small llama.cpp with 4-bit weights on one, in 4
+# slots. llama.cpp is made for one person at a machine and starts in a second; vLLM is made for crowds.
 #
 # ### Exercise 9.5 · A latency report (4 points)
 #
@@ -689,14 +698,15 @@ checks.close(early["tokens_per_s"], 2 / 11, what="tokens_per_s where the first r
 # %%
 questions = [f"{letter} Mention gate {k}." for k, letter in enumerate(letters * 4)]
 steps = llm.loadtest.curve(big.url, big.model, USERS, prompts=questions, max_tokens=16, step_s=STEP_S)
-pd.DataFrame({f"{step.users} users": step.latencies.row() for step in steps}).T.rename_axis(big.engine).drop(columns="TTFT p50 (ms)").astype({"requests": int, "failed": int})
+table = pd.DataFrame({f"{step.users} users": step.latencies.row() for step in steps}).T.rename_axis(big.engine)
+table.drop(columns="TTFT p50 (ms)").astype({"requests": int, "failed": int})
 
 # %%
 figures.crowd({big.engine: steps})
 
 # %% [markdown]
 # *Figure: three panels over the number of users at once: throughput in tokens a second, the 95th percentile of the time to
-# first token, the median time per output token. Throughput rises, steeply at first; both latencies rise with it.*
+# first token, the median time per output token. On quiet cores throughput rises, steeply at first, and both latencies rise with it.*
 #
 # This curve is what you negotiate with. "How many tokens a second?" has no answer without "at which latency?". Choose the
 # largest crowd that keeps your objective for TPOT (people read about 10 tokens a second), and refuse the rest.
@@ -718,15 +728,18 @@ took = pd.Series({"waves of 8": waves_s, "8 at a time": rolling_s}, name="second
 took.to_frame().assign(**{"tokens/s": sum(lengths) / took}).round(1).rename_axis(big.engine)
 
 # %% [markdown]
+# The model, the tokens and the number in flight are the same; only the waiting for the longest of each wave is gone. On quiet
+# cores the second row is clearly quicker. If yours is not, something else was using the processor: measure again.
+#
 # **Prefix caching** for real: a long instruction, the same for every passenger, then a question. The second request finds the
 # beginning in the cache and gets its first token sooner:
 
 # %%
 rules = " ".join(f"Rule {k}: answer politely, name the gate, and never promise a time." for k in range(28))
 warmed = {}
-for name, question in {"first": "Where is gate 4?", "second": "When do we board?", "third": "Is there coffee?"}.items():
+for turn, question in {"first": "Where is gate 4?", "second": "When do we board?", "third": "Is there coffee?"}.items():
     reply = crowd.timed(f"{rules} {question}", max_tokens=4)
-    warmed[name] = {"prompt tokens": reply.prompt_tokens, "TTFT (ms)": round(1000 * reply.timing.ttft_s)}
+    warmed[turn] = {"prompt tokens": reply.prompt_tokens, "TTFT (ms)": round(1000 * reply.timing.ttft_s)}
 pd.DataFrame(warmed).T.rename_axis("request")
 
 # %% [markdown]
@@ -734,11 +747,12 @@ pd.DataFrame(warmed).T.rename_axis("request")
 # the cache in use, then preemptions.
 
 # %%
-WATCH = ("running", "waiting", "processing", "deferred", "kv_cache_usage", "preemptions_total", "prefix_cache_hits", "prefix_cache_queries",
-         "prompt_tokens_total", "prompt_tokens_cached", "generation_tokens_total", "tokens_predicted_total")  # fmt: skip
+WATCH = ("requests_running", "requests_waiting", "requests_processing", "requests_deferred", "kv_cache_usage_perc",
+         "preemptions_total", ":prefix_cache_hits_total", ":prefix_cache_queries_total", ":prompt_tokens_total",
+         "prompt_tokens_cached_total", "generation_tokens_total", "tokens_predicted_total")  # fmt: skip
 samples = {name: sum(values.values()) for name, values in big.metrics().items()}
-seen = {name: value for name, value in samples.items() if any(word in name for word in WATCH) and not name.endswith("_created")}
-pd.Series(seen, name="value").rename_axis(big.engine).to_frame().sort_index().head(14)
+seen = {name: value for name, value in samples.items() if name.endswith(WATCH)}
+pd.Series(seen, name="value").rename_axis(big.engine).to_frame().sort_index()
 
 # %% [markdown]
 # ## 9.7 Fewer bits
@@ -839,7 +853,8 @@ L4 = {"memory_gb": 24, "bandwidth_gb_s": 300}
 PEAK = {"requests_per_s": 4, "prompt": 500, "output": 250, "tpot_ms": 120}
 planned = capacity(LLAMA, L4, PEAK)
 checks.equal(planned["sequences"], 36, what="sequences of Llama-3-8B on an L4", misconceptions={
-    67: "67 are quick enough, but fewer fit: weights, 2 GB and 10 % go first, and a conversation is prompt + output; both must hold",
+    67: "67 are quick enough, but fewer fit: weights, 2 GB and 10 % go first, and a conversation is prompt + output; "
+        "both must hold",
     60: "the server may use 90 % of the card", 56: "2 GB of the card are for other things than weights and cache"})  # fmt: skip
 checks.close(planned["tokens_per_s"], 340.89, what="tokens_per_s of one GPU", tolerance=0.05, misconceptions={
     568.15: "only 60 % of the bandwidth is reached", 403.49: "each step reads every running sequence's cache, too",
@@ -953,7 +968,8 @@ def choose_server(case):
 # %% nbgrader={"grade": true, "grade_id": "check-9-7", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 CASE = {"gpus": 2, "users": 50, "private": True, "team": True, "own_machine": False, "kinds": ["llm"]}
 WHY = [
-    ({}, "vLLM", "many users on your own GPUs are what continuous batching is for; TGI is in maintenance mode, llama.cpp and Ollama are made for few"),
+    ({}, "vLLM", "many users on your own GPUs are what continuous batching is for; TGI is in maintenance mode, "
+                 "llama.cpp and Ollama are made for few"),
     ({"gpus": 0}, "llama.cpp", "without a GPU the quantised weights of llama.cpp are the way"),
     ({"own_machine": True}, "Ollama", "on a developer's machine the convenience counts"),
     ({"team": False, "private": False}, "managed API", "a GPU that nobody looks after is an outage waiting"),

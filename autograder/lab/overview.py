@@ -10,6 +10,7 @@ from pathlib import Path
 from autograder.course_model import title_of
 from autograder.model import NotebookSpec
 from autograder.sources import NAMES, spec_of
+from autograder.submission import Rejected, read_submission
 from course_lib import progress
 
 __all__ = ["ExerciseState", "NextStep", "NotebookState", "next_step", "notebook_states"]
@@ -101,17 +102,12 @@ def _words(state: NotebookState, exercise: ExerciseState) -> str:
 
 def _state(folder: Path, name: str, outcomes: dict[str, progress.Outcome]) -> NotebookState:
     path = folder / f"{name}.ipynb"
-    spec, minutes, problem = NotebookSpec(name, "", ()), 0, ""
-    try:
-        spec, minutes = _read(path)
-    except FileNotFoundError:
-        problem = "This notebook is not here."
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever a broken file makes nbformat raise
-        problem = "This file cannot be read. In JupyterLab, try File > Revert Notebook to Checkpoint."
+    spec, minutes, problem = _read(path) if path.is_file() else (None, 0, "This notebook is not here.")
+    spec = spec or NotebookSpec(name, title_of(name), ())
     exercises = tuple(_exercises(spec, outcomes))
     return NotebookState(
         number=int(name[:2]),
-        title=spec.title or title_of(name),
+        title=spec.title,
         path="" if problem else path.name,
         problem=problem,
         minutes=minutes,
@@ -124,13 +120,14 @@ def _state(folder: Path, name: str, outcomes: dict[str, progress.Outcome]) -> No
     )
 
 
-def _read(path: Path) -> tuple[NotebookSpec, int]:
-    import nbformat
-
-    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
-    head = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
+def _read(path: Path) -> tuple[NotebookSpec | None, int, str]:
+    """Return what a notebook asks, the minutes it takes, and why it cannot be read."""
+    read = read_submission(path)
+    if isinstance(read, Rejected):
+        return None, 0, "This file cannot be read. In JupyterLab, try File > Revert Notebook to Checkpoint."
+    head = next((cell.source for cell in read.notebook.cells if cell.cell_type == "markdown"), "")
     minutes = re.search(r"(\d+) min", head)
-    return spec_of(notebook, path.stem), int(minutes[1]) if minutes else 0
+    return spec_of(read.notebook, path.stem), int(minutes[1]) if minutes else 0, ""
 
 
 def _exercises(spec: NotebookSpec, outcomes: dict[str, progress.Outcome]) -> list[ExerciseState]:

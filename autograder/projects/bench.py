@@ -10,16 +10,29 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import PurePosixPath
 from typing import Any
 
-from autograder.projects.cell import ENVIRONMENT, WORK, Cell, CellEnded, Done
+from autograder.execution import Limits
+from autograder.projects.cell import ENVIRONMENT, LIMITS, WORK, Cell, CellEnded, Done
 from autograder.projects.model import Finding, Kind, Report, Stage, Unmet
 from autograder.projects.source import Project
 
-__all__ = ["Bench", "Memo", "grade"]
+__all__ = ["Bench", "Memo", "Patience", "grade"]
 
 NOT_CODE = (".github", ".dockerignore", "Dockerfile", "compose.yaml", "docker-compose.yml", "README.md", "tests")
-_INSTALL_SECONDS, _TRAIN_SECONDS = 90.0, 180.0
+INPUTS = f"{WORK}/given"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds after which a step is ended: they are for a slow machine, no measure of a project."""
+
+    install: float = 120.0
+    train: float = 240.0
+    answer: float = 90.0  # until a service that was started answers
+    test: float = 180.0
+    stop: float = 10.0
 
 
 @dataclass
@@ -36,12 +49,22 @@ class Memo:
 class Bench:
     """A project being graded."""
 
-    def __init__(self, project: Project, kind: Kind, cell: Cell, memo: Memo) -> None:
+    def __init__(
+        self,
+        project: Project,
+        kind: Kind,
+        cell: Cell,
+        memo: Memo,
+        *,
+        patience: Patience = Patience(),
+    ) -> None:
         self.project = project
         self.kind = kind
         self.cell = cell
         self.memo = memo
+        self.patience = patience
         self.found: dict[str, Finding] = {}
+        self.inputs: Mapping[str, bytes] = kind.inputs(project) if kind.inputs else {}
         self._visible: tuple[str, ...] = ()
         self._number = 0
         self._installed: Done | None = None
@@ -78,6 +101,7 @@ class Bench:
         self._number += 1
         place = f"{WORK}/{self._number}/{name}"
         self.cell.put({**self.project.visible(self._visible), **(overlay or {})}, place)
+        self.cell.put(self.inputs, INPUTS)
         return place
 
     def setting(self, key: str) -> str:
@@ -98,7 +122,7 @@ class Bench:
         place = f"{WORK}/source"
         self.cell.put({**self.project.visible(NOT_CODE), **_readme(self.project)}, place)
         made = self.cell.run(
-            [sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], cwd=WORK, seconds=_INSTALL_SECONDS
+            [sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], cwd=WORK, seconds=self.patience.install
         )
         if not made.ok:
             return made
@@ -107,7 +131,7 @@ class Bench:
         self.cell.put(_programs(self.project), f"{ENVIRONMENT}/bin", programs=True)
         pip = [sys.executable, "-m", "pip", "--python", f"{ENVIRONMENT}/bin/python", "install", "--quiet"]
         offline = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--editable", place]
-        return self.cell.run([*pip, *offline], cwd=WORK, seconds=_INSTALL_SECONDS)
+        return self.cell.run([*pip, *offline], cwd=WORK, seconds=self.patience.install)
 
     def require_installed(self) -> None:
         """Raise :class:`Unmet` unless the project could be installed."""
@@ -143,11 +167,20 @@ class Bench:
             self.cell.remove(f"{place}/{path}")
         for number in range(times):
             env = {**self.imports_from(place), "PYTHONHASHSEED": str(number + 1)}
-            runs.append(self.cell.run(self.project.command("train"), cwd=place, seconds=_TRAIN_SECONDS, env=env))
+            runs.append(
+                self.cell.run(
+                    self.project.command("train", **self._places), cwd=place, seconds=self.patience.train, env=env
+                )
+            )
             if not runs[-1].ok:
                 break
             kept |= {f"{number}:{path}": data for path, data in self._made(place).items()}
         return runs, kept
+
+    @property
+    def _places(self) -> dict[str, str]:
+        """What placeholders in commands stand for: the grader's own files, by their name without its ending."""
+        return {PurePosixPath(name).stem: f"{INPUTS}/{name}" for name in self.inputs}
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -181,13 +214,21 @@ class Bench:
 
     # servers -----------------------------------------------------------------------------------------------------
     def serve(
-        self, place: str, ready: str, *, statuses: Iterable[int] = (), seconds: float = 60.0, **values: object
+        self,
+        place: str,
+        ready: str,
+        *,
+        statuses: Iterable[int] = (),
+        env: Mapping[str, str] | None = None,
+        port: int = 0,
+        **values: object,
     ) -> Server:
         """Start the service from ``place`` and wait until ``ready`` is answered."""
-        port = self.cell.free_ports()[0]
-        command = self.project.command("serve", port=port, **values)
-        number = self.cell.start(command, cwd=place, env=self.imports_from(place))
-        server = Server(self.cell, number, port)
+        port = port or self.cell.free_ports()[0]
+        command = self.project.command("serve", port=port, **self._places, **values)
+        number = self.cell.start(command, cwd=place, env={**self.imports_from(place), **(env or {})})
+        server = Server(self.cell, number, port, grace=self.patience.stop)
+        seconds = self.patience.answer
         told = self.cell.probe(
             "wait_open", within=seconds + 10, port=port, path=ready, seconds=seconds, statuses=list(statuses)
         )
@@ -202,6 +243,7 @@ class Server:
     cell: Cell
     number: int
     port: int
+    grace: float = 10.0
     first: dict[str, Any] = field(default_factory=dict)
     stopped: dict[str, Any] | None = None
 
@@ -226,7 +268,7 @@ class Server:
     def stop(self) -> dict[str, Any]:
         """Stop it and return how that went."""
         if self.stopped is None:
-            self.stopped = self.cell.stop(self.number)
+            self.stopped = self.cell.stop(self.number, grace=self.grace)
         return self.stopped
 
     def __enter__(self) -> Server:
@@ -269,13 +311,15 @@ def grade(
     only: Iterable[str] = (),
     sandbox: str = "auto",
     memo: Memo | None = None,
+    limits: Limits = LIMITS,
+    patience: Patience = Patience(),
     on_stage: Callable[[str], object] = str,
 ) -> Report:
     """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
     wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
     seconds: dict[str, float] = {}
-    with Cell(sandbox=sandbox) as cell:
-        bench = Bench(project, kind, cell, memo or Memo())
+    with Cell(sandbox=sandbox, limits=limits) as cell:
+        bench = Bench(project, kind, cell, memo or Memo(), patience=patience)
         for stage in kind.stages:
             if stage.name in wanted:
                 on_stage(stage.name)

@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["main"]
 
 
-def workflow(folder: Path, name: str, python: str) -> dict[str, Any]:
+def workflow(folder: Path, name: str, python: str, seconds: str) -> dict[str, Any]:
     """Commit the folder to a new repository, run one of its workflows on a push, and return what its jobs did."""
     from course_lib import delivery
 
@@ -29,7 +29,7 @@ def workflow(folder: Path, name: str, python: str) -> dict[str, Any]:
         subprocess.run(["git", *who, *command], cwd=folder, check=True, capture_output=True)
     env = {"COURSE_PYTHON": python, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_CACHE_DIR": "1"}
     with tempfile.TemporaryDirectory() as cache:
-        run = delivery.run(folder, name, env={**env, "COURSE_CACHE": cache}, timeout=150)
+        run = delivery.run(folder, name, env={**env, "COURSE_CACHE": cache}, timeout=float(seconds))
     jobs = [
         {"id": job.id, "conclusion": job.conclusion, "steps": [[s.name, s.conclusion] for s in job.steps]}
         for job in run.jobs

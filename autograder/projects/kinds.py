@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autograder.projects import container, installing, serving, testing, training, workflow
+from autograder.projects import container, installing, language, monitoring, serving, testing, training, workflow
 from autograder.projects.model import Kind
 
 __all__ = ["KINDS"]
@@ -24,4 +24,32 @@ MODEL_API = Kind(
     (installing.STAGE, training.STAGE, serving.STAGE, testing.STAGE, container.STAGE, workflow.STAGE),
 )
 
-KINDS = {kind.name: kind for kind in (MODEL_API,)}
+MONITORING = Kind(
+    "monitoring",
+    "Monitoring pipeline",
+    {
+        "train": "command: a list of words that trains the first model on the table {data}",
+        "serve": "command: a list of words that serves it on the port {port} of 127.0.0.1",
+        "model": "path: the file of the first model",
+        "delay": "number: batches within which drift is told, at most 5",
+    },
+    (installing.STAGE, training.PLAIN_STAGE, *monitoring.STAGES),
+    inputs=monitoring.inputs,
+)
+
+LLM_SERVING = Kind(
+    "llm-serving",
+    "LLM serving",
+    {
+        "serve": "command: a list of words that serves {weights} on the port {port} of 127.0.0.1",
+        "port": "number: the port that it is served on while it is graded",
+        "served": "text: the name that clients ask the model by",
+        "prometheus": "path: a configuration of Prometheus that scrapes that port",
+        "load": "command: a list of words that load-tests {url} with Locust and writes the report",
+        "locustfile": "path: the file with Locust's users",
+        "report": "path: the JSON file that the load test writes",
+    },
+    (installing.STAGE, *language.STAGES),
+)
+
+KINDS = {kind.name: kind for kind in (MODEL_API, LLM_SERVING, MONITORING)}

@@ -10,6 +10,7 @@ from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from autograder.projects.bench import Bench
+    from autograder.projects.source import Project
 
 __all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet"]
 
@@ -68,12 +69,23 @@ class Stage:
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the practice projects: what its table in ``pyproject.toml`` must name, and its stages in order."""
+    """One of the practice projects.
+
+    Attributes
+    ----------
+    settings
+        What its table in ``pyproject.toml`` must name, and what each value is.
+    stages
+        In their order.
+    inputs
+        Gives files that the grader brings; ``{data}`` in a command is the place of ``data.csv``.
+    """
 
     name: str
     title: str
     settings: Mapping[str, str]
     stages: tuple[Stage, ...]
+    inputs: Callable[[Project], Mapping[str, bytes]] | None = None
 
     def requirements(self) -> Iterator[Requirement]:
         """Yield the requirements of all stages."""

@@ -6,14 +6,14 @@ import contextlib
 import http.client
 import http.server
 import json
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-__all__ = ["PROBES", "listen"]
+__all__ = ["PROBES"]
 
 HOST = "127.0.0.1"
 _MOST = 4 << 20  # bytes read of one answer
@@ -74,13 +74,18 @@ def _timed_lines(reply: http.client.HTTPResponse, started: float, timeout: float
     return lines
 
 
-def wait_open(port: int, path: str, seconds: float, statuses: Sequence[int] = ()) -> dict[str, Any]:
-    """Wait until a GET of ``path`` is answered, with one of ``statuses`` if any are named; return the last answer."""
+def wait_open(
+    port: int, path: str, seconds: float, statuses: Sequence[int] = (), settle: float = 15.0
+) -> dict[str, Any]:
+    """Wait until a GET of ``path`` is answered, then ``settle`` seconds for one of ``statuses``; return the answer."""
     end, answer = time.monotonic() + seconds, {"status": 0, "text": "no answer"}
+    answered = False
     while time.monotonic() < end:
         answer = _one(port, {"path": path}, 5.0)
         if answer["status"] and (not statuses or answer["status"] in statuses):
             break
+        if answer["status"] and not answered:
+            answered, end = True, time.monotonic() + settle
         time.sleep(0.05)
     return {"answer": answer}
 
@@ -116,6 +121,20 @@ def load(port: int, request: Mapping[str, Any], clients: int, each: int, timeout
     started = time.perf_counter()
     _all_at_once([client] * clients)
     return {"statuses": statuses, "latencies_ms": latencies, "seconds": _since(started)}
+
+
+def together(port: int, request: Mapping[str, Any], clients: int, timeout: float) -> dict[str, Any]:
+    """Send one request from each of ``clients`` at once; return the lines of each stream, by one clock."""
+    streams: list[list[list[Any]]] = [[] for _ in range(clients)]
+    started = time.perf_counter()
+
+    def client(number: int) -> None:
+        late = _since(started)
+        lines = _one(port, request, timeout, stream=True)["lines"]
+        streams[number] = [[late + seconds, line] for seconds, line in lines]
+
+    _all_at_once([partial(client, number) for number in range(clients)])
+    return {"streams": streams}
 
 
 def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
@@ -157,28 +176,69 @@ def free(count: int = 1) -> dict[str, Any]:
     return {"ports": ports}
 
 
-def listen(port: int, out: int) -> dict[str, Any]:
-    """Accept what is posted to ``port`` and write it down, one JSON object a line, until this process is ended."""
+def feed(port: int, alerts: int, batches: Sequence[Mapping[str, Any]], late: int, patience: float) -> dict[str, Any]:
+    """Send batches to a monitored model, each batch's labels ``late`` batches later, and listen for alerts meanwhile.
 
+    A batch is ``rows`` to predict and their ``labels`` by id. After each one the status is asked for until it says that
+    the batch and the labels that came with it were looked at, at most ``patience`` seconds. Returned is, for each
+    batch, the answer, the status, and the alerts that were heard since the batch before.
+    """
+    heard: list[Any] = []
+    ear = http.server.ThreadingHTTPServer((HOST, alerts), _ear(heard))
+    ear.daemon_threads = True
+    threading.Thread(target=ear.serve_forever, daemon=True).start()
+    steps = []
+    for number, batch in enumerate(batches):
+        before = len(heard)
+        body = {"batch": number, "rows": batch["rows"]}
+        answer = _one(port, {"method": "POST", "path": "/predict", "json": body}, 20.0)
+        if number >= late:
+            labels = {"batch": number - late, "labels": batches[number - late]["labels"]}
+            _one(port, {"method": "POST", "path": "/labels", "json": labels}, 20.0)
+        status = _settled(port, number, number - late, patience)
+        steps.append({"answer": answer["text"], "code": answer["status"], "status": status, "alerts": heard[before:]})
+        if not status.get("settled"):
+            break
+    time.sleep(0.3)  # for an alert that is still on its way
+    if steps:
+        steps[-1]["alerts"] = steps[-1]["alerts"] + heard[sum(len(step["alerts"]) for step in steps) :]
+    return {"steps": steps}
+
+
+def _settled(port: int, batch: int, labelled: int, patience: float) -> dict[str, Any]:
+    end, status = time.monotonic() + patience, {}
+    while time.monotonic() < end:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            status = dict(json.loads(_one(port, {"path": "/status"}, 10.0)["text"]))
+            seen = status["batch"] >= batch and (labelled < 0 or status["labelled"] >= labelled)
+            if seen and not status.get("busy"):
+                return {**status, "settled": True}
+        time.sleep(0.01)
+    return status
+
+
+def _ear(heard: list[Any]) -> type[http.server.BaseHTTPRequestHandler]:
     class Ear(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             text = self.rfile.read(min(int(self.headers.get("content-length") or 0), 1 << 16)).decode(errors="replace")
             with contextlib.suppress(ValueError):
-                os.write(out, json.dumps({"path": self.path, "body": json.loads(text)}).encode() + b"\n")
+                if len(heard) < 1_000:
+                    heard.append(json.loads(text))
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class named it
             """Say nothing."""
 
-    http.server.ThreadingHTTPServer((HOST, port), Ear).serve_forever()
-    return {}
+    return Ear
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "ask": ask,
+    "feed": feed,
     "free": free,
     "load": load,
+    "together": together,
     "wait_open": wait_open,
     "yardstick": yardstick,
 }

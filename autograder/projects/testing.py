@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "plant"]
 
-_SECONDS = 150.0
 _BLIND = (".github", ".dockerignore", "README.md")
 
 REQUIREMENTS = (
@@ -86,7 +85,9 @@ def _run(bench: Bench) -> None:
 
 def _tests(bench: Bench, overlay: dict[str, bytes]) -> Done:
     place = bench.fresh(overlay=overlay)
-    return bench.cell.run(bench.project.command("test"), cwd=place, seconds=_SECONDS, env=bench.imports_from(place))
+    return bench.cell.run(
+        bench.project.command("test"), cwd=place, seconds=bench.patience.test, env=bench.imports_from(place)
+    )
 
 
 STAGE = Stage("test", REQUIREMENTS, _run, blind=_BLIND)

@@ -150,7 +150,6 @@ class Warden:
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self._limits = limits
         self._processes: dict[int, Process] = {}
-        self._listeners: dict[int, tuple[int, int]] = {}  # port -> pid, descriptor of what it heard
         self._number = 0
 
     def serve(self) -> None:
@@ -264,27 +263,6 @@ class Warden:
         _kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return dict(json.loads(data)) if data.endswith(b"\n") else {"failed": f"no result after {within:.0f} s"}
-
-    def do_listen(self, port: int) -> dict[str, Any]:
-        """Start a listener for webhooks; :meth:`do_heard` returns what was posted to it."""
-        heard = os.memfd_create("heard")
-        pid = self._fork_trusted(lambda: probes.listen(port, heard), heard)
-        self._listeners[port] = pid, heard
-        return {}
-
-    def do_heard(self, port: int) -> dict[str, Any]:
-        """Return what a listener has heard so far."""
-        fd = self._listeners[port][1]
-        lines = os.pread(fd, os.fstat(fd).st_size, 0).splitlines()
-        return {"heard": [json.loads(line) for line in lines if line.endswith(b"}")]}
-
-    def do_deaf(self, port: int) -> dict[str, Any]:
-        """Stop a listener."""
-        pid, fd = self._listeners.pop(port)
-        _kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(fd)
-        return {}
 
     @staticmethod
     def _fork_trusted(work: Callable[[], dict[str, Any]], out: int) -> int:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["STAGE"]
 
 _FOLDER = ".github/workflows/"
-_SECONDS = 200.0
 _DANGEROUS = ("pull_request_target", "workflow_run")
 
 REQUIREMENTS = (
@@ -108,7 +107,8 @@ def _check_runs(bench: Bench, name: str) -> None:
 
 def _push(bench: Bench, name: str, overlay: Mapping[str, bytes]) -> dict[str, Any]:
     place = bench.fresh(overlay=overlay)
-    done = bench.cell.run_tool("workflow", place, name, f"{ENVIRONMENT}/bin/python", seconds=_SECONDS)
+    seconds = bench.patience.test
+    done = bench.cell.run_tool("workflow", place, name, f"{ENVIRONMENT}/bin/python", str(seconds), seconds=seconds + 30)
     lines = [line for line in done.out.splitlines() if line.startswith("{")]
     try:
         return dict(json.loads(lines[-1])) if lines else {"failed": done.how() + ": " + done.last(1)}

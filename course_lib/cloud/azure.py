@@ -50,5 +50,6 @@ def _client(access: credentials.Access) -> BlobServiceClient:
         f"{access.endpoint}/{ACCOUNT}",
         credential=credential,
         transport=RequestsTransport(use_env_settings=False),  # no proxy, no .netrc
-        retry_total=0,
+        retry_total=2,
+        retry_backoff_factor=0.2,
     )

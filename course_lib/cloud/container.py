@@ -47,10 +47,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     from course_lib.serving import telemetry
     from course_lib.serving.app import create_app
+    from course_lib.serving.model import load_model
     from course_lib.serving.server import run
 
     telemetry.log_to(level="WARNING")
-    app: Any = SageMakerPaths(create_app(options.model))
+    model = load_model(options.model)  # a container whose model is damaged ends here, and never answers a ping
+    app: Any = SageMakerPaths(create_app(lambda: model))
     run(app, host="127.0.0.1", port=options.port, drain_s=0.5)
 
 

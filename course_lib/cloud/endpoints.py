@@ -57,6 +57,7 @@ class Router:
         self._fleet = Fleet(url)
         self._draw = random.Random(seed)  # noqa: S311 - shares of traffic, not a secret
         self._lock = threading.Lock()
+        self._configs: dict[tuple[str, Any], dict[str, str]] = {}  # a configuration never changes
 
     def invoke(self, endpoint: str, body: bytes, kind: str, wanted: str = "") -> tuple[str, bytes, str]:
         """Return the variant that answered, its answer, and the answer's content type."""
@@ -95,14 +96,17 @@ class Router:
         sagemaker = aws.client("sagemaker", self._url)
         try:
             found = sagemaker.describe_endpoint(EndpointName=endpoint)
-            config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+            key = found["EndpointConfigName"], found["CreationTime"]
+            if key not in self._configs:
+                config = sagemaker.describe_endpoint_config(EndpointConfigName=key[0])
+                self._configs[key] = {one["VariantName"]: one["ModelName"] for one in config["ProductionVariants"]}
         except sagemaker.exceptions.ClientError as error:
             message = f"Endpoint {endpoint} of account {aws.ACCOUNT} not found."
             raise _Refused(400, "ValidationError", message) from error
         weights = {one["VariantName"]: one.get("CurrentWeight", 0.0) for one in found["ProductionVariants"]}
         return {
-            one["VariantName"]: {"model": one["ModelName"], "weight": float(weights.get(one["VariantName"], 0.0))}
-            for one in config["ProductionVariants"]
+            variant: {"model": model, "weight": float(weights.get(variant, 0.0))}
+            for variant, model in self._configs[key].items()
         }
 
     def _choose(self, endpoint: str, variants: dict[str, dict[str, Any]], wanted: str) -> str:

@@ -13,6 +13,8 @@ from course_lib.cloud.errors import CloudError
 __all__ = ["NEVER", "Plan", "dig", "pre_stop_seconds", "read_plan", "replicas_of", "resolve"]
 
 NEVER = 10**9  # a second that does not come
+_DAY = 86_400  # seconds; an update that waits longer is a slip
+_MOST = 1_000  # pods
 
 
 def resolve(value: int | str, replicas: int, *, up: bool) -> int:
@@ -129,8 +131,8 @@ def _read(manifests: Sequence[Mapping[str, Any]]) -> Plan:
     deployment = found[0]
     spec: Mapping[str, Any] = dig(deployment, "spec") or {}
     replicas = replicas_of(deployment, manifests)
-    if replicas < 1:
-        raise CloudError(f"The Deployment has {replicas} replicas.", expected="1 or more: there is nothing to update")
+    if not 1 <= replicas <= _MOST:
+        raise CloudError(f"The Deployment has {replicas} replicas.", expected=f"between 1 and {_MOST:,} pods to update")
     surge_given = dig(spec, "strategy", "rollingUpdate", "maxSurge", default="25%")
     unavailable_given = dig(spec, "strategy", "rollingUpdate", "maxUnavailable", default="25%")
     if surge_given in {0, "0%"} and unavailable_given in {0, "0%"}:
@@ -149,9 +151,9 @@ def _read(manifests: Sequence[Mapping[str, Any]]) -> Plan:
         recreate=dig(spec, "strategy", "type") == "Recreate",
         surge=surge,
         unavailable=min(unavailable, replicas),
-        min_ready=_whole(spec.get("minReadySeconds", 0), "minReadySeconds"),
-        progress_deadline=_whole(spec.get("progressDeadlineSeconds", 600), "progressDeadlineSeconds"),
-        grace=_whole(pod.get("terminationGracePeriodSeconds", 30), "terminationGracePeriodSeconds"),
+        min_ready=_seconds(spec, "minReadySeconds", 0),
+        progress_deadline=_seconds(spec, "progressDeadlineSeconds", 600),
+        grace=_seconds(pod, "terminationGracePeriodSeconds", 30),
         pre_stop=pre_stop_seconds(container),
         readiness=_readiness(container),
         patience=_patience(container),
@@ -191,10 +193,13 @@ def dig(value: Any, *path: str, default: Any = None) -> Any:
     return value
 
 
-def _whole(value: Any, name: str) -> int:
-    """Return a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise CloudError(f"{name} is {value!r}.", expected="a whole number, 0 or more")
+def _seconds(given: Mapping[str, Any], name: str, default: int, *, least: int = 0) -> int:
+    """Return a field that holds seconds, or a number of probes."""
+    value = given.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _DAY:
+        raise CloudError(f"{name} is {value!r}.", expected=f"a whole number between {least} and {_DAY:,}")
     return value
 
 
@@ -202,7 +207,13 @@ def _readiness(container: Mapping[str, Any]) -> tuple[int, int, int] | None:
     probe = container.get("readinessProbe")
     if not probe:
         return None
-    return probe.get("initialDelaySeconds", 0), probe.get("periodSeconds", 10), probe.get("successThreshold", 1)
+    first = _seconds(probe, "initialDelaySeconds", 0)
+    return first, _seconds(probe, "periodSeconds", 10, least=1), _seconds(probe, "successThreshold", 1, least=1)
+
+
+def _startup_period(container: Mapping[str, Any]) -> int:
+    probe = container.get("startupProbe")
+    return _seconds(probe, "periodSeconds", 10, least=1) if probe else 0
 
 
 def _patience(container: Mapping[str, Any]) -> int:
@@ -210,5 +221,5 @@ def _patience(container: Mapping[str, Any]) -> int:
     probe = container.get("startupProbe") or container.get("livenessProbe")
     if not probe:
         return NEVER
-    period = probe.get("periodSeconds", 10)
-    return int(probe.get("initialDelaySeconds", 0) + period * probe.get("failureThreshold", 3))
+    period = _seconds(probe, "periodSeconds", 10, least=1)
+    return _seconds(probe, "initialDelaySeconds", 0) + period * _seconds(probe, "failureThreshold", 3, least=1)

@@ -139,8 +139,8 @@ def simulate_rollout(
         "propagation_seconds": propagation_seconds,
         "requests_per_second": requests_per_second,
     }
-    if wrong := [name for name, value in given.items() if isinstance(value, bool) or int(value) != value or value < 0]:
-        raise CloudError(f"{wrong[0]} is {given[wrong[0]]!r}.", expected="a whole number, 0 or more")
+    if wrong := [name for name, value in given.items() if type(value) is not int or not 0 <= value <= 86_400]:
+        raise CloudError(f"{wrong[0]} is {given[wrong[0]]!r}.", expected="a whole number between 0 and 86,400")
     plan = read_plan(manifests)
     control = _Controller(plan, start_seconds, bad_version)
     outcome = control.run()

@@ -24,6 +24,7 @@ _MODULES = (
     "client",
     "errors",
     "figures",
+    "gateway",
     "gguf",
     "kv_cache",
     "loadtest",

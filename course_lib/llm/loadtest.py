@@ -62,7 +62,8 @@ def curve(
     max_tokens
         Length of each answer; the model is told not to stop earlier.
     step_s
-        Seconds per step. Answers that take longer are waited for, and counted for the step they were asked in.
+        Seconds per step, and longer until as many requests were sent as there are users. Answers that take longer are
+        waited for, and counted for the step they were asked in.
 
     Raises
     ------
@@ -78,13 +79,13 @@ def curve(
     seen = _locust(url, settings, list(prompts))
     steps = []
     for number, count in enumerate(users):
-        asked = [Timing(sent, tuple(times)) for sent, times in seen if number * step_s <= sent < (number + 1) * step_s]
+        asked = [Timing(sent, tuple(times)) for step, sent, times in seen if step == number]
         steps.append(Step(count, summarise(asked)))
     return steps
 
 
-def _locust(url: str, settings: dict[str, str], prompts: list[str]) -> list[tuple[float, list[float]]]:
-    """Run Locust, and return for every request when it was sent and when its tokens came."""
+def _locust(url: str, settings: dict[str, str], prompts: list[str]) -> list[tuple[int, float, list[float]]]:
+    """Run Locust, and return for every request its step, when it was sent, and when its tokens came."""
     with tempfile.TemporaryDirectory(prefix="locust-") as scratch:
         folder = Path(scratch)
         (folder / "prompts.json").write_text(json.dumps(prompts))
@@ -102,5 +103,5 @@ def _locust(url: str, settings: dict[str, str], prompts: list[str]) -> list[tupl
                 expected="a load test from start to end",
                 next_step="check that the server runs, and that Locust is installed",
             )
-        seen: list[tuple[float, list[float]]] = json.loads(out.read_text())
+        seen: list[tuple[int, float, list[float]]] = json.loads(out.read_text())
         return seen

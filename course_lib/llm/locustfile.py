@@ -24,13 +24,10 @@ _BODY = {
     "stream": True,
     "ignore_eos": True,
 }
-_SEEN: list[tuple[float, list[float]]] = []  # seconds since the start: when it was sent, and when its tokens came
-_STARTED = [0.0]
+_PATIENCE_S = 60.0  # after which a step ends although not every user has asked
+_SEEN: list[tuple[int, float, list[float]]] = []  # step, and seconds: when it was sent, and when its tokens came
+_STEP = [0, 0.0]  # the step, and when its first request was sent (0: none was)
 _hooks: Any = events  # Locust's have no annotations
-
-
-def _now() -> float:
-    return time.perf_counter() - _STARTED[0]
 
 
 class Reader(HttpUser):
@@ -41,11 +38,11 @@ class Reader(HttpUser):
     @task
     def ask(self) -> None:
         """Stream one answer, and report the time to its first token to Locust as a request of its own."""
-        sent = _now()
+        sent = time.perf_counter()
+        _STEP[1] = _STEP[1] or sent
         times: list[float] = []
         message = {"role": "user", "content": _PROMPTS[len(_SEEN) % len(_PROMPTS)]}
-        entry = (sent, times)
-        _SEEN.append(entry)
+        _SEEN.append((int(_STEP[0]), sent, times))
         # llama.cpp's server closes kept connections at times, just when the next request is sent.
         options: dict[str, Any] = {
             "headers": {"connection": "close"},
@@ -58,7 +55,7 @@ class Reader(HttpUser):
                 return
             try:
                 for event in sse.payloads(reply.iter_content(None)):
-                    times += [_now() for choice in event["choices"] if choice["delta"].get("content")]
+                    times += [time.perf_counter() for choice in event["choices"] if choice["delta"].get("content")]
             except (LLMError, OSError):
                 times.clear()  # an answer that broke off is a failed one
                 return
@@ -70,13 +67,16 @@ class Reader(HttpUser):
 
 
 class Stairs(LoadTestShape):
-    """More users, step by step."""
+    """More users, step by step. A step lasts its time, and until as many requests were sent as there are users."""
 
     def tick(self) -> tuple[int, float] | None:
         """Return the number of users for now, and how quickly they appear."""
-        if not _STARTED[0]:
-            _STARTED[0] = time.perf_counter()
-        step = int(_now() / _STEP_S)
+        step = int(_STEP[0])
+        elapsed = time.perf_counter() - _STEP[1] if _STEP[1] else 0.0
+        sent = sum(one[0] == step for one in _SEEN)
+        if elapsed >= _STEP_S and (sent >= _STEPS[step] or elapsed >= _PATIENCE_S):
+            step += 1
+            _STEP[:] = [step, 0.0]
         return (_STEPS[step], 100.0) if step < len(_STEPS) else None
 
 

@@ -137,8 +137,8 @@ class Referee:
             (at != slot, f"the token went to slot {at!r}, not {slot}: fill the last block before you take another"),
             (
                 slot and not shared and block != last,
-                "it took another block although the last one has room and nobody shares it (any more): copy only shared "
-                "blocks, and count one user less for a block that was copied",
+                "it took another block although the last one has room and nobody shares it: copy only shared blocks, "
+                "and count one user less for a block that was copied",
             ),
             (
                 shared and block == last,

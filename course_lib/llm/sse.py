@@ -32,14 +32,17 @@ class Decoder:
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a letter may be cut in two
         self._buffer = ""
+        self._after_return = False  # the last byte was a carriage return: a line feed now belongs to it
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> list[str]:
         """Take the next bytes, and return the data of every event that is complete now."""
-        self._buffer += self._text.decode(piece)
-        held = "\r" if self._buffer.endswith("\r") else ""  # the line feed after it may still come
-        lines = self._buffer.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self._buffer = lines.pop() + held
+        text = self._text.decode(piece)
+        if not text:
+            return []
+        fresh = text.removeprefix("\n") if self._after_return else text
+        self._after_return = text.endswith("\r")
+        *lines, self._buffer = (self._buffer + fresh).replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return [data for line in lines if (data := self._line(line)) is not None]
 
     def _line(self, line: str) -> str | None:

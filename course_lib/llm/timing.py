@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from course_lib.llm.errors import LLMError
 from course_lib.serving.loadtest import percentile
 
-__all__ = ["Latencies", "Timing", "summarise"]
+__all__ = ["Latencies", "Timing", "percentile", "summarise"]
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,14 @@ def late_flights() -> None:
         return steps.train(accepted, trees=get_current_context()["params"]["trees"], **period())
 
     @task
-    def evaluate(accepted: str, trained: str) -> float:  # `run_id` is a word of Airflow's own: the run of the DAG
-        return steps.evaluate(accepted, f"{folder()}/report.json", run_id=trained, **period())
+    def evaluate(accepted: str, trained: str) -> str:  # `run_id` is a word of Airflow's own: the run of the DAG
+        path = f"{folder()}/scores.parquet"
+        steps.evaluate(accepted, path, run_id=trained, **period())
+        return path
 
     @task
-    def gate(accepted: str, trained: str) -> str:
-        return steps.gate(accepted, run_id=trained, **period())
+    def gate(scores: str) -> str:
+        return steps.gate(scores)
 
     @task
     def register(trained: str, verdict: str) -> int:
@@ -75,9 +77,7 @@ def late_flights() -> None:
 
     accepted = validate(collect())
     trained = train(accepted)
-    verdict = gate(accepted, trained)
-    evaluate(accepted, trained) >> verdict
-    register(trained, verdict)
+    register(trained, gate(evaluate(accepted, trained)))
 
 
 DAG = late_flights()

@@ -44,26 +44,28 @@ def train(accepted: Input[Dataset], store: str, moment: str, judge_days: float, 
 
 @_step
 def evaluate(  # noqa: PLR0917 - kfp calls it by name
-    accepted: Input[Dataset], metrics: Output[Metrics], store: str, run_id: str, moment: str, judge_days: float
+    accepted: Input[Dataset],
+    scores: Output[Dataset],
+    metrics: Output[Metrics],
+    store: str,
+    run_id: str,
+    moment: str,
+    judge_days: float,
 ) -> float:
-    """Measure challenger and champion on the newest flights."""
-    import json
-    from pathlib import Path
-
+    """Let challenger and champion score the newest flights."""
     from course_lib.retraining import steps
 
-    auc = steps.evaluate(accepted.path, metrics.path, store=store, run_id=run_id, moment=moment, judge_days=judge_days)
-    for model, found in json.loads(Path(metrics.path).read_text()).items():
-        metrics.log_metric(f"{model}_auc", found["auc"])
+    auc = steps.evaluate(accepted.path, scores.path, store=store, run_id=run_id, moment=moment, judge_days=judge_days)
+    metrics.log_metric("challenger_auc", auc)
     return auc
 
 
 @_step
-def gate(accepted: Input[Dataset], store: str, run_id: str, moment: str, judge_days: float) -> str:
+def gate(scores: Input[Dataset]) -> str:
     """Decide on the challenger."""
     from course_lib.retraining import steps
 
-    return steps.gate(accepted.path, store=store, run_id=run_id, moment=moment, judge_days=judge_days)
+    return steps.gate(scores.path)
 
 
 @_step
@@ -82,7 +84,7 @@ def late_flights(store: str, moment: str, judge_days: float = 7.0, trees: int = 
     period = {"accepted": accepted, "store": store, "moment": moment, "judge_days": judge_days}
     trained = train(**period, trees=trees)
     evaluated = evaluate(**period, run_id=trained.output)
-    verdict = gate(**period, run_id=trained.output).after(evaluated)
+    verdict = gate(scores=evaluated.outputs["scores"])
     champion: int = register(store=store, run_id=trained.output, verdict=verdict.output).output
     return champion
 

@@ -8,7 +8,6 @@ six steps for two orchestrators.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -83,36 +82,32 @@ def train(accepted: str, *, store: str, moment: str, judge_days: float = 7.0, tr
 
 
 @_named
-def evaluate(accepted: str, report: str, *, store: str, run_id: str, moment: str, judge_days: float = 7.0) -> float:
-    """Write both models' metrics on the newest flights to the JSON file ``report``; return the challenger's AUC."""
+def evaluate(accepted: str, scores: str, *, store: str, run_id: str, moment: str, judge_days: float = 7.0) -> float:
+    """Write what champion and challenger say about the newest flights to ``scores``; return the challenger's AUC."""
     _, judge = _split(_read(accepted), moment, judge_days)
     shelf = tracking.open_store(store)
-    models = {"challenger": _model(shelf, run_id), "champion": _champion(shelf)}
-    metrics = {name: evaluation.evaluate(model, judge) for name, model in models.items() if model is not None}
-    Path(report).parent.mkdir(parents=True, exist_ok=True)
-    Path(report).write_text(json.dumps({name: found.as_dict() for name, found in metrics.items()}, indent=2))
-    return metrics["challenger"].auc
+    models = {"challenger": tracking.load_model(shelf, f"runs:/{run_id}/model"), "champion": _champion(shelf)}
+    said = {name: training.predict(model, judge) for name, model in models.items() if model is not None}
+    _write(judge[["origin", "late"]].assign(**said), scores)
+    return evaluation.score(judge["late"], said["challenger"]).auc
 
 
 @_named
-def gate(accepted: str, *, store: str, run_id: str, moment: str, judge_days: float = 7.0) -> str:
+def gate(scores: str) -> str:
     """Return ``promote``, or why the challenger must not go into service."""
-    _, judge = _split(_read(accepted), moment, judge_days)
-    shelf = tracking.open_store(store)
-    decision = evaluation.gate(_champion(shelf), _model(shelf, run_id), judge)
+    table = _read(scores)
+    champion = table["champion"].to_numpy() if "champion" in table else None
+    decision = evaluation.gate_scores(table, champion, table["challenger"].to_numpy())
     return "promote" if decision.promote else "; ".join(decision.reasons)
 
 
 @_named
 def register(*, store: str, run_id: str, verdict: str) -> int:
     """Register the run's model, put it into service if the verdict is ``promote``; return the champion's number."""
-    import pandas as pd
-
     shelf = tracking.open_store(store)
     registry.register(shelf, run_id)
     if verdict == "promote":
-        passed = evaluation.GateDecision(True, ("the gate step let it pass",))
-        registry.promote(shelf, pd.DataFrame(), judge=lambda *_: passed)
+        return registry.appoint(shelf).number
     try:
         return registry.resolve(shelf, registry.CHAMPION).number
     except RegistryError:
@@ -148,10 +143,6 @@ def _split(frame: pd.DataFrame, moment: str, judge_days: float) -> tuple[pd.Data
             next_step="choose a later moment, or judge over more days",
         )
     return data.labelled(frame, as_of=begin), judge
-
-
-def _model(store: tracking.Store, run_id: str) -> Pipeline:
-    return tracking.load_model(store, f"runs:/{run_id}/model")
 
 
 def _champion(store: tracking.Store) -> Pipeline | None:

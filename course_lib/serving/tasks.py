@@ -86,6 +86,7 @@ def _make_trouble(trouble: str, attempt: int, part: Path) -> None:
     if kind == "fail" and attempt < int(times):
         raise OSError("the disk was away (a drill)")
     marker = part.with_suffix(".died")
-    if kind == "die" and not marker.exists():
+    # Only in a worker that somebody replaces: without a broker the task runs in the caller's own process.
+    if kind == "die" and not marker.exists() and _broker.startswith("redis"):
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)

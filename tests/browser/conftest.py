@@ -30,6 +30,8 @@ IN_FRONT = """path => {
     const shown = [...(panel?.node.querySelectorAll('.jp-MarkdownOutput h1') ?? [])].some(title => title.offsetParent);
     return panel?.context?.path === path && panel.context.isReady && shown;
 }"""
+# JupyterLab's own widgets (menus, toolbars, editors) are not ours to mend: a notebook is judged by its Markdown cells.
+MARKDOWN = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-MarkdownCell .jp-MarkdownOutput"
 _COUNT = itertools.count(1)
 
 
@@ -107,6 +109,15 @@ def open_notebook(page: Page, lab: processes.Server, name: str) -> None:
 def wait_for_notebook(page: Page, name: str) -> None:
     """Wait until a notebook is the one in front, with its title on the screen."""
     page.wait_for_function(IN_FRONT, arg=f"notebooks/{name}.ipynb")
+
+
+def violations(page: Page, within: str | None = None) -> list[str]:
+    """Return what axe-core finds on the page, or within what a CSS selector matches."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = {"include": [[within]]} if within else None
+    found = Axe().run(page, context=context).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 def _page(browser: Browser, scheme: Literal["light", "dark"]) -> Iterator[Page]:

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from course_lib import packaging, processes
-from tests.browser.conftest import SCREENSHOTS
-from tests.browser.test_accessibility import violations
+from tests.browser.conftest import SCREENSHOTS, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

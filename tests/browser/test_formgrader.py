@@ -1,4 +1,4 @@
-"""An instructor's hour in nbgrader's formgrader: read an answer, give points and a comment, grade again, and keep them."""
+"""An instructor in nbgrader's formgrader: read an answer, give points and a comment, grade again, and keep them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-COMMENT = "Right, and the number makes it convincing."
-HERE = "xpath=ancestor::div[contains(@class, 'nbgrader_cell')]"
+WORDS = "Right, and the number makes it convincing."
+SCORE, COMMENT = "input#interview-1", "textarea#interview-1-comment"
+TO_GRADE = f"{SCORE}.needs_manual_grade"  # the page has loaded what the gradebook holds
 
 
 @pytest.fixture(scope="module")
@@ -58,51 +59,53 @@ def grade_of_the_answer(server: processes.Server) -> dict:
     return answer
 
 
-def score_in_the_table(room: Path) -> float:
+def saves(what: str):
+    """Whether a response is to the request that saves a grade or a comment."""
+    return lambda response: f"/api/{what}/" in response.url and response.request.method == "PUT"
+
+
+def row_of_ann(room: Path) -> tuple[float, float, float]:
+    """Ann's automatic points, those of a person, and the total, in the table that the grader writes."""
     with (room / "grades" / "grades.csv").open() as file:
-        return next(float(row["score"]) for row in csv.DictReader(file) if row["student"] == "ann")
+        (row,) = [row for row in csv.DictReader(file) if row["student"] == "ann"]
+    return float(row["score"]), float(row["manual"]), float(row["total"])
 
 
 def test_points_for_a_written_answer_are_given_in_the_browser_and_survive_another_grading(page, formgrader, room):
     # 1. From the list of assignments to ann's answer, by the links a person clicks.
-    page.goto(f"{formgrader.url}/formgrader/manual_grading")
-    page.get_by_role("link", name=NAME).first.click()
-    page.get_by_role("link", name=NAME).first.click()
-    page.get_by_role("link", name="Submission #1").wait_for()
+    page.goto(f"{formgrader.url}/formgrader/gradebook")
+    page.locator("tbody").get_by_role("link", name=NAME, exact=True).click()
+    page.wait_for_url(f"**/formgrader/gradebook/{NAME}")
+    page.locator("tbody").get_by_role("link", name=NAME, exact=True).click()
+    page.wait_for_url(f"**/formgrader/gradebook/{NAME}/{NAME}")
+    page.get_by_role("link", name="Submission #2").wait_for()
     page.screenshot(path=SCREENSHOTS / "formgrader-submissions.png")
-    answer = None
-    for number in (1, 2):  # their order is random: graders don't see names
-        page.goto(f"{formgrader.url}/formgrader/gradebook/{NAME}/{NAME}")
+    for number in (1, 2):  # in random order and without names, so that graders don't look at them
         page.get_by_role("link", name=f"Submission #{number}").click()
-        page.locator("input.score").first.wait_for()
-        answer = page.get_by_text(ANSWER)
-        if answer.count():
+        page.wait_for_selector(TO_GRADE)
+        if page.get_by_text(ANSWER).count():
             break
-    answer.scroll_into_view_if_needed()
+        page.go_back()
+    page.get_by_text(ANSWER).scroll_into_view_if_needed()
 
     # 2. Three of four points and a comment; both are saved when the field is left.
-    score = page.locator("input.score:not([disabled])").last
-    comment = page.locator("textarea.comment").last
-    with page.expect_response(lambda r: "/api/grade/" in r.url and r.request.method == "PUT") as saved:
-        score.fill("3")
-        score.blur()
+    with page.expect_response(saves("grade")) as saved:
+        page.fill(SCORE, "3")
+        page.locator(SCORE).blur()
     assert saved.value.ok
-    with page.expect_response(lambda r: "/api/comment/" in r.url and r.request.method == "PUT") as saved:
-        comment.fill(COMMENT)
-        comment.blur()
+    with page.expect_response(saves("comment")) as saved:
+        page.fill(COMMENT, WORDS)
+        page.locator(COMMENT).blur()
     assert saved.value.ok
     page.screenshot(path=SCREENSHOTS / "formgrader-answer.png")
     assert grade_of_the_answer(formgrader)["manual_score"] == 3
 
-    # 3. The class is graded again, every notebook anew: the points of a person stay, and count.
-    before = score_in_the_table(room)
+    # 3. The class is graded again: the points of a person stay, and count.
+    assert row_of_ann(room) == (7, 0, 7)
     grade_tiny(room / "class", room / "grades")
+    assert row_of_ann(room) == (7, 3, 10)
     kept = grade_of_the_answer(formgrader)
     assert (kept["manual_score"], kept["needs_manual_grade"]) == (3, False)
-    assert score_in_the_table(room) == before + 3
     page.reload()
-    page.locator("textarea.comment").last.wait_for()
-    page.wait_for_function(
-        "text => [...document.querySelectorAll('textarea.comment')].some(a => a.value === text)", arg=COMMENT
-    )
-    assert page.locator("input.score:not([disabled])").last.input_value() == "3"
+    for selector, text in ((SCORE, "3"), (COMMENT, WORDS)):
+        page.wait_for_function("([field, text]) => document.querySelector(field)?.value === text", arg=[selector, text])

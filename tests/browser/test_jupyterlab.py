@@ -7,7 +7,8 @@ import re
 import nbformat
 import pytest
 
-from tests.browser.conftest import NOTEBOOKS, ROOT, SCREENSHOTS, open_notebook
+from autograder.readable import markdown_faults
+from tests.browser.conftest import MARKDOWN, NOTEBOOKS, ROOT, SCREENSHOTS, open_notebook, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -33,6 +34,7 @@ SHOW = """gradeId => {
     cell.node.scrollIntoView({block: 'end'});
 }"""
 ERROR = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+UNFOLD = f"() => document.querySelectorAll('{MARKDOWN} details').forEach(hint => {{ hint.open = true; }})"
 RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
 FIRST = "01_mlops_overview"
 
@@ -57,7 +59,7 @@ def validate(page):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_renders(page, lab, name):
+def test_a_notebook_renders_and_axe_finds_nothing_in_its_text(page, lab, name):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_notebook(page, lab, name)
@@ -71,6 +73,31 @@ def test_a_notebook_renders(page, lab, name):
     assert page.locator(".jp-MarkdownOutput table").count() >= 1
     assert "```" not in page.locator(".jp-Notebook").inner_text()
     assert not errors
+
+    page.evaluate(UNFOLD)
+    assert violations(page, MARKDOWN) == []
+
+
+def test_what_axe_finds_in_a_notebook_was_found_in_its_source(page, lab, home):
+    cells = {
+        "# Good and bad text": "",
+        "| | b |\n|---|---|\n| 1 | 2 |": "empty-table-header",
+        "| a | b |\n|---|---|\n| 1 | 2 |": "",
+        f"| a | b |\n|---|---|\n| `{'x' * 46}` | {'y' * 46} |": "",
+        f"| a | b |\n|---|---|\n| `{'x' * 60}` | {'y' * 60} |": "scrollable-region-focusable",
+        f"Text `{'x' * 90}` text": "",
+        f"Text `{'x' * 110}` text": "scrollable-region-focusable",
+        "```\n" + "x = 1 + " * 40 + "\n```": "",
+    }
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in cells])
+    nbformat.write(notebook, home / "course" / "notebooks" / "text.ipynb")
+    open_notebook(page, lab, "text")
+    page.locator(MARKDOWN).nth(len(cells) - 1).wait_for()
+
+    for number, (text, rule) in enumerate(cells.items(), start=1):
+        found = violations(page, f".jp-Notebook-cell:nth-of-type({number}) .jp-MarkdownOutput")
+        assert [one.partition(":")[0] for one in found] == ([rule] if rule else []), text
+        assert len(list(markdown_faults(text))) == len(found), text
 
 
 def test_a_learner_solves_the_first_notebook(page, lab):
@@ -112,7 +139,7 @@ def test_a_learner_solves_the_first_notebook(page, lab):
     page.screenshot(path=SCREENSHOTS / "01-validate-success.png")
 
     page.goto(f"{lab.url}/course/")  # "validate" ran the checks in a kernel of this server: they count as any other
-    page.get_by_text("6 of 6 exercises").wait_for()
+    page.locator("#notebooks > li").first.get_by_text("6 of 6 exercises").wait_for()
     page.screenshot(path=SCREENSHOTS / "welcome-after-01.png")
     assert "notebook 2" in page.locator("#next").inner_text()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from course_lib import data, provenance, registry, tracking, training
+from course_lib import data, evaluation, provenance, registry, tracking, training
 from course_lib.errors import EngineError
 from course_lib.retraining import challenge, pipeline, steps
 from course_lib.retraining.steps import StepFailed
@@ -34,17 +33,17 @@ def turn(folder, **options):
     steps.validate(flights, accepted)
     period = {"store": store, "moment": MOMENT, "judge_days": 7.0} | options
     run_id = steps.train(accepted, trees=TREES, **period)
-    auc = steps.evaluate(accepted, str(folder / "report.json"), run_id=run_id, **period)
-    verdict = steps.gate(accepted, run_id=run_id, **period)
+    auc = steps.evaluate(accepted, str(folder / "scores.parquet"), run_id=run_id, **period)
+    verdict = steps.gate(str(folder / "scores.parquet"))
     return run_id, auc, verdict, steps.register(store=store, run_id=run_id, verdict=verdict)
 
 
 def test_the_steps_do_what_the_loop_in_one_process_does(files):
     _, auc, verdict, champion = turn(files)
     assert (verdict, champion) == ("promote", 1)
-    report = json.loads((files / "report.json").read_text())
-    assert report["challenger"]["auc"] == auc > 0.5
-    assert "champion" not in report
+    scores = pd.read_parquet(files / "scores.parquet")
+    assert evaluation.score(scores["late"], scores["challenger"].to_numpy()).auc == auc > 0.5
+    assert "champion" not in scores
 
     other = tracking.open_store(files / "other")
     config = training.TrainingConfig(max_iter=TREES)
@@ -98,7 +97,8 @@ def test_the_pipeline_compiles_to_the_six_steps_in_their_order(tmp_path):
     text = pipeline.compile_pipeline(tmp_path / "pipeline.yaml").read_text()
     tasks = yaml.safe_load(text)["root"]["dag"]["tasks"]
     assert set(tasks) == {step.__name__ for step in steps.STEPS}
-    assert tasks["gate"]["dependentTasks"] == ["evaluate", "train", "validate"]
+    assert tasks["evaluate"]["dependentTasks"] == ["train", "validate"]
+    assert tasks["gate"]["dependentTasks"] == ["evaluate"]
     assert tasks["register"]["dependentTasks"] == ["gate", "train"]
     assert "pip install" not in text  # a step brings everything in its image, and downloads nothing
 

@@ -54,4 +54,4 @@ def break_even(function, machine):
                          per_gb_second=priced("function-gb-second", function["per_gb_second"]))
     two = costs.Machine(per_second=machine["per_second"], hourly=priced("instance-hour", machine["hourly"]),
                         least=machine["least"], peak=machine["peak"])
-    return costs.break_even(one, two, most=1e9)
+    return costs.break_even(one, two, most=1e11)

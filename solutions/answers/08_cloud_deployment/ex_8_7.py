@@ -1,4 +1,4 @@
-# %% deletes objects, leaves versions answer="wrong" expect="BucketNotEmpty"
+# %% deletes objects, leaves versions answer="wrong" expect="every version and every delete marker"
 def tear_down(url, project):
     s3, iam = cloud.aws.client("s3", url), cloud.aws.client("iam", url)
     found = teardown.inventory(url, project)
@@ -46,7 +46,7 @@ def tear_down(url, project):
     return sorted(f"{one['kind']} {one['name']}" for one in found)
 
 
-# %% keeps the role's policies answer="wrong" expect="DeleteConflict"
+# %% keeps the role's policies answer="wrong" expect="a role must lose its policies first"
 def tear_down(url, project):
     found = teardown.inventory(url, project)
     for one in found:
@@ -61,7 +61,7 @@ def tear_down(url, project):
     return sorted(f"{one['kind']} {one['name']}" for one in found)
 
 
-# %% reads one page of versions answer="wrong" expect="BucketNotEmpty"
+# %% reads one page of versions answer="wrong" expect="every version and every delete marker"
 def tear_down(url, project):
     s3, iam = cloud.aws.client("s3", url), cloud.aws.client("iam", url)
     found = teardown.inventory(url, project)

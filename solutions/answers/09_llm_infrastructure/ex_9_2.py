@@ -26,6 +26,10 @@ class Allocator:
         return self.users.count(0)
 
 
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
+
+
 # %% a block is free as soon as one user goes answer="wrong" expect="was given back; count its users"
 class Allocator:
     def __init__(self, blocks, block_size):
@@ -56,6 +60,10 @@ class Allocator:
         return len(self.unused)
 
 
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
+
+
 # %% copies at the fork answer="wrong" expect="a block leaked"
 class Allocator:
     def __init__(self, blocks, block_size):
@@ -79,6 +87,10 @@ class Allocator:
 
     def free_blocks(self):
         return len(self.unused)
+
+
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
 
 
 # %% forgets that the copied block lost a user answer="wrong" expect="one user less for a block that was copied"
@@ -116,6 +128,10 @@ class Allocator:
         return self.users.count(0)
 
 
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
+
+
 # %% ignores a second free answer="wrong" expect="freed twice"
 class Allocator(llm.PagedCache):
     def __init__(self, blocks, block_size):
@@ -143,6 +159,10 @@ class Allocator(llm.PagedCache):
 
     def free_blocks(self):
         return super().free_blocks
+
+
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
 
 
 # %% a free list and sets of users answer="right"
@@ -186,6 +206,10 @@ class Allocator:
         return len(self.unused)
 
 
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)
+
+
 # %% the course's cache inside answer="right"
 class Allocator:
     def __init__(self, blocks, block_size):
@@ -215,3 +239,7 @@ class Allocator:
 
     def free_blocks(self):
         return self.inner.free_blocks
+
+
+def replay(blocks, block_size, operations):
+    return referee.replay(Allocator, blocks, block_size, operations)

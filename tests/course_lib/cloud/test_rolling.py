@@ -187,6 +187,10 @@ def test_pods_that_are_stopping_still_take_room():
         ([], "0 Deployments"),
         (kubernetes.api() + kubernetes.vllm(), "2 Deployments"),
         (api(change=lambda spec, pod, container: spec.update(replicas=0)), "0 replicas"),
+        (api(change=lambda spec, pod, container: spec.update(replicas=10**6)), "between 1 and 1,000 pods"),
+        (api(change=lambda spec, pod, container: pod.update(terminationGracePeriodSeconds=10**9)), "1000000000"),
+        (api(change=lambda spec, pod, container: container["startupProbe"].update(periodSeconds=0)), "is 0"),
+        (api(change=lambda spec, pod, container: container["readinessProbe"].update(periodSeconds="2")), "is '2'"),
         (api(change=lambda spec, pod, container: spec.update(replicas="three")), "cannot be read"),
         (api(change=lambda spec, pod, container: spec.update(minReadySeconds="5")), "minReadySeconds is '5'"),
         (api(change=rolling("many", 0)), "'many' is no number of pods"),
@@ -201,7 +205,7 @@ def test_a_deployment_that_cannot_be_updated_is_an_error(manifests, message):
 
 @pytest.mark.parametrize("options", [{"start_seconds": -1}, {"drain_seconds": 0.5}, {"propagation_seconds": True}])
 def test_a_time_that_is_no_number_of_seconds_is_an_error(options):
-    with pytest.raises(CloudError, match="Expected: a whole number"):
+    with pytest.raises(CloudError, match="a whole number between 0"):
         run(api(), **options)
 
 

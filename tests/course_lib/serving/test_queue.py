@@ -46,7 +46,7 @@ def test_a_dead_task_is_named_and_the_next_run_goes_on_where_the_job_was(bundle,
 
 
 def test_without_redis_celery_runs_the_tasks_here_and_says_so(bundle, plain, tmp_path):
-    done = queue.run(bundle, [MONTH], tmp_path / "here.parquet", trouble={0: "fail:3"}, server=NO_REDIS)
+    done = queue.run(bundle, [MONTH], tmp_path / "here.parquet", trouble={0: "fail:3", 2: "die"}, server=NO_REDIS)
 
     assert (done.broker, done.attempts[:2]) == ("none", (4, 1))
     assert done.note == "no-such-redis-server was not found: Celery ran the tasks in this process"

@@ -1,0 +1,1 @@
+"""Your package: rename it if you like, here and in pyproject.toml."""

@@ -1,0 +1,1 @@
+"""Foretell the failure of pumps, and notice when that no longer works."""
