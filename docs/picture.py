@@ -68,7 +68,7 @@ def photograph(folder: Path) -> bytes:
         page.locator(".jp-Notebook h3", has_text="Exercise 6.2").wait_for()
         page.locator(".jp-OutputArea img").first.wait_for()
         page.locator(".jp-OutputArea", has_text="cries wolf").last.wait_for()
-        page.locator(".lm-MenuBar-item", has_text="Kernel").wait_for()
+        page.locator(".lm-MenuBar-itemLabel", has_text="Kernel").wait_for()
         page.get_by_text("| Idle").first.wait_for()
         picture = page.screenshot()
         browser.close()

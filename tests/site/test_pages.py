@@ -119,3 +119,22 @@ def test_mermaid_that_is_not_there_is_an_error(tmp_path):
 
 def test_a_formula_becomes_mathml():
     assert re.match(r"<math.*<mfrac>", site_mathml.mathml(r"\frac{p}{m}", block=True), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_a_document_links_to_files_that_exist(name):
+    path = ROOT / name
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (path.parent / link).exists()]
+
+
+def test_the_readme_counts_the_questions_right():
+    from course_lib import interview
+
+    assert f"{len(interview.load())} interview questions" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_is_small():
+    assert (ROOT / "docs" / "notebook.png").stat().st_size <= 200_000
