@@ -5,9 +5,10 @@ import json
 import pytest
 
 from autograder import release
-from autograder.checking import CheckError, check_notebook, find_notebook, show_checkup
+from autograder.checking import CheckError, check_notebook, find_notebook, keep_progress, show_checkup
 from autograder.sources import UnknownNotebookError
 from autograder.terminal import console
+from course_lib import progress
 
 
 @pytest.fixture
@@ -119,3 +120,15 @@ def test_notebooks_are_found_by_number_name_or_path(learner, tiny_course, tmp_pa
             find_notebook(missing, tiny_course)
     with pytest.raises(UnknownNotebookError):
         find_notebook("banana", tiny_course)
+
+
+def test_what_a_check_in_the_terminal_said_is_on_the_welcome_page_too(learner, monkeypatch):
+    monkeypatch.setenv(
+        progress.VARIABLE, "/nowhere/at/all"
+    )  # as in JupyterLab's terminal: the kernel must not write too
+    path = learner(ex_1_1="def mean(v):\n    return sum(v) / len(v)")
+    keep_progress(check_notebook(path), path.parent)
+
+    kept = progress.read(path.parent / progress.FILE)
+    assert {number: one.status for number, one in kept.items()} == {"1.1": "passed", "1.2": "open"}
+    assert kept["1.1"].points > 0

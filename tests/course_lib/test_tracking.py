@@ -156,3 +156,15 @@ def test_a_run_without_a_model_cannot_be_registered(store):
 
     with pytest.raises(RegistryError, match="logged no model"):
         registry.register(store, run_id)
+
+
+def test_a_run_tells_how_good_its_model_is_at_each_airport(store, january):
+    from course_lib import evaluation
+
+    model = training.train(january, CONFIG)
+    table = evaluation.slices(model, january, min_rows=50)
+    run_id = tracking.log_training(store, "airports", model, january, CONFIG, slices={"valid": table})
+    logged = store.client().get_run(run_id).data.metrics
+
+    assert logged == {f"valid.auc.{origin}": pytest.approx(auc) for origin, auc in table["auc"].items()}
+    assert len(logged) >= 1

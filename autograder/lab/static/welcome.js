@@ -52,7 +52,7 @@ function card(notebook) {
     made.append(element("p", "soft", notebook.problem));
     return made;
   }
-  const worked = notebook.worked ? `last worked on ${when(notebook.worked)}` : "not started";
+  const worked = notebook.worked ? `last worked ${when(notebook.worked)}` : "not started";
   made.append(element("p", "soft", notebook.minutes ? `${notebook.minutes} minutes · ${worked}` : worked));
   made.append(element("ul", "marks", ...notebook.exercises.map(mark)));
   made.append(element("p", "soft", `${notebook.passed} of ${notebook.exercises.length} exercises · ` +
@@ -90,7 +90,7 @@ function showEngines(answer) {
     ? `${found} of ${answer.engines.length} were found. The notebooks do without the others and say so:`
     : `All ${found} were found.`;
   $("missing").replaceChildren(...missing.map((engine) =>
-    element("li", "", element("strong", "", engine.name), `, for ${engine.used_for}. Without it: ${engine.without}.`)));
+    element("li", "", element("strong", "", engine.name), `: ${engine.used_for}. Without it: ${engine.without}.`)));
   $("engines").replaceChildren(...answer.engines.map((engine) => element("tr", "",
     element("td", "", engine.name), element("td", "", engine.used_for), element("td", "", engine.version ?? "not found"))));
   $("engines-all").hidden = false;
