@@ -302,7 +302,7 @@ for name, write in attempts.items():
 
 # %% nbgrader={"grade": false, "grade_id": "ex-8-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def copy_all(clouds: dict, source: str, target: str, prefix: str) -> dict:
-    """Copy the objects under ``prefix``; return {key: SHA-256 in hex of what was read back from ``target``}."""
+    """Copy the objects under ``prefix``; return {key: SHA-256 (hex) of what ``target`` gives back}."""
     ### BEGIN SOLUTION
     def opened(address):
         scheme, name = address.split("://")
@@ -466,7 +466,8 @@ checks.require(not may("s3:GetObject", "arn:aws:s3:::desk-models/models/prices/1
 checks.require(not may("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
                "it may do what has nothing to do with storage")
 checks.require(not may("s3:DeleteObject", MODEL, also=[EVERYTHING]), "beside a policy that allows s3:*, the "
-               "model can be deleted: leaving out an action forbids nothing; only an explicit Deny beats an Allow")
+               "model can be deleted: leaving out an action forbids nothing; only an explicit Deny beats an "
+               "Allow")
 checks.passed("8.3, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -628,8 +629,8 @@ for found, wanted in zip(mine, answers_of("blue", MORNING)):
     checks.close(found, wanted, what="a probability from the endpoint", tolerance=1e-6)
 name = asked["name"]
 for thing in (f"endpoint {name}", f"endpoint-config {name}", f"model {name}-blue"):
-    checks.require(thing in left, f"no {thing} carries the tag project={asked['project']}: what is not tagged, "
-                   "no tear-down finds and somebody pays for")
+    checks.require(thing in left, f"no {thing} carries the tag project={asked['project']}: "
+                   "what is not tagged, no tear-down finds and somebody pays for")
 checks.passed("8.4, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -999,7 +1000,8 @@ def break_even(function: dict, machine: dict) -> float | None:
 F = {"seconds": 0.1, "gigabytes": 0.5, "per_request": 2e-7, "per_gb_second": 1.66667e-5}
 M = {"hourly": 0.0816, "per_second": 50, "least": 1, "peak": 1}
 EACH, BILL = 2e-7 + 0.1 * 0.5 * 1.66667e-5, 0.0816 * 730
-checks.close(break_even(F, M), BILL / EACH, what="the break-even of one machine", tolerance=1000, misconceptions={
+one_machine = break_even(F, M)
+checks.close(one_machine, BILL / EACH, what="the break-even of one machine", tolerance=1000, misconceptions={
     0.0816 * 720 / EACH: "a month has 730 hours on average, not 720",
     0.0816 / EACH: "that is the bill of an hour; the machine runs all month",
     BILL / (0.1 * 0.5 * 1.66667e-5): "the price per request was left out",
@@ -1169,7 +1171,8 @@ def torn_down(project):
         checks.fail(f"AWS refused with {code}, and what came after it is left, and billed: " + {
             "BucketNotEmpty": "a bucket must lose every version and every delete marker first, on all pages",
             "DeleteConflict": "a role must lose its policies first",
-            "RepositoryNotEmptyException": "a repository has images: force=True takes them along"}.get(code, str(error)))
+            "RepositoryNotEmptyException": "a repository has images: force=True takes them along",
+        }.get(code, str(error)))
 
 with rehearsal.neighbours(clouds.aws) as (mine, neighbour):
     listed, theirs = names(mine), names(neighbour)

@@ -1,14 +1,13 @@
-"""Emulators that the tests of the clouds share, and a folder that stands for a laptop with real credentials on it."""
+"""The emulators that the tests of the clouds share; they stop with the last of these tests."""
 
 from __future__ import annotations
 
 import pytest
 
-from course_lib.cloud import aws
 from course_lib.cloud.emulators import Emulators
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clouds():
     with Emulators(seed=8) as here:
         yield here
@@ -16,6 +15,5 @@ def clouds():
 
 @pytest.fixture
 def url(clouds):
-    """AWS's emulator, as it is after a reset."""
-    aws.client("s3", clouds.aws)  # the emulator is up
+    """URL of AWS's emulator."""
     return clouds.aws
