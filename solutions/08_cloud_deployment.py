@@ -1230,8 +1230,10 @@ clouds.close()
 #
 # The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
 # which step waits for which, runs each in a container of its own, keeps what each one made, and can begin again at the step
-# that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin. This is
-# the loop of notebook 6, cut into six steps that share nothing but files, compiled to what a Kubeflow server takes:
+# that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin, and the
+# same steps are written for it in `course_lib/retraining/airflow_dag.py`. This is the loop of notebook 6, cut into six steps that
+# share nothing but files, compiled to what a Kubeflow server takes. Nobody wrote the order down: it follows from whose output a
+# step takes.
 
 # %%
 WORK = tempfile.TemporaryDirectory(prefix="course-08-")  # removed when the kernel ends
