@@ -7,19 +7,22 @@ export DO_NOT_TRACK := 1
 export WANDB_MODE := offline
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help lab course test grade check answers build env engines lock clean
+.PHONY: help lab course test grade bundle check answers build site env engines vllm lock clean
 help:     ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 env:
 	@PYTHON=$(PYTHON) scripts/setup.sh
 
-engines:  ## install the system engines from Debian's packages (needs root)
+engines:  ## install the system engines from Debian's packages, and vLLM (needs root)
 	@scripts/engines.sh
 
-lab: env  ## open JupyterLab at notebook 1
-	@$(BIN)/jupyter lab notebooks/01_mlops_overview.ipynb --LabApp.news_url=None \
-		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate $(ARGS)
+vllm: env ## install the real vLLM for a machine without a GPU (2.5 GB in .venv-vllm)
+	@scripts/vllm.sh
+
+lab: env  ## open JupyterLab on the course's welcome page
+	@JUPYTER_CONFIG_PATH="$(CURDIR)/autograder/lab/config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab $(ARGS)
 
 course: env  ## run and grade all nine notebooks, and write build/course-report.html
 	@scripts/engines.sh --auto
@@ -41,8 +44,15 @@ answers: env  ## try every wrong and every alternative right answer
 grade: env  ## grade SUBMISSIONS (a folder or a zip) into OUT
 	@$(BIN)/python -m autograder grade $(SUBMISSIONS) --out $(or $(OUT),build/grades) $(ARGS)
 
+site: env  ## build the course as static pages in build/site
+	@$(BIN)/python docs/site/build.py
+
+bundle: env  ## write what learners get to build/mlops-course.zip
+	@$(BIN)/python -m autograder bundle $(ARGS)
+
 lock: env  ## make requirements.lock again from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header -q -o requirements.lock
+	@scripts/binder_lock.sh
 
 clean:    ## delete what was built; the environment stays
 	@rm -rf build

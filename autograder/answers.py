@@ -24,7 +24,7 @@ from autograder.sources import Source, SourceError, Violation, answers_path, exe
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["LEAST", "Answer", "Trial", "Verdict", "read_answers", "trial_notebook", "try_answers"]
+__all__ = ["LEAST", "Answer", "Trial", "Verdict", "judge", "read_answers", "trial_notebook", "try_answers"]
 
 LEAST = {"wrong": 3, "right": 2}  # answers of each kind that an exercise has at least
 
@@ -211,7 +211,11 @@ def _score(run: Run, spec: NotebookSpec, prefix: str) -> tuple[CheckResult, ...]
 
 def _judge(run: Run, source: Source, index: int, answer: Answer) -> Verdict:
     exercise = next(e for e in source.spec.exercises if e.number == answer.exercise)
-    results = _score(run, NotebookSpec(source.name, "", (exercise,)), f"try-{index}-")
+    return judge(_score(run, NotebookSpec(source.name, "", (exercise,)), f"try-{index}-"), exercise, answer)
+
+
+def judge(results: Sequence[CheckResult], exercise: Exercise, answer: Answer) -> Verdict:
+    """Say whether ``results``, those of the exercise's checks, are what ``answer`` should earn."""
     points = sum(result.points or 0.0 for result in results)
     message = next((result.message for result in results if _lost(result)), "")
     problem = _wrong_problem(answer, message) if answer.kind == "wrong" else ("loses points" if message else "")

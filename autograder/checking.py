@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from autograder.scoring import score
 from autograder.sources import NAMES, exercise_of, grading, kind_of, resolve_names, spec_of
 from autograder.submission import Rejected, read_submission
 from autograder.terminal import clock
+from course_lib import progress
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
     from rich.console import Console
 
-__all__ = ["CheckError", "Checkup", "check_notebook", "find_notebook", "show_checkup"]
+__all__ = ["CheckError", "Checkup", "check_notebook", "find_notebook", "keep_progress", "show_checkup"]
 
 _STUB = 'raise NotImplementedError("Exercise '
 _NOT_STARTED = "not started"
@@ -110,6 +112,21 @@ def check_notebook(
     visible = tuple(result for result in results if result.check.kind == "visible")
     started = frozenset(e.number for e in spec.exercises if e.solution_id not in untouched)
     return Checkup(spec, visible, started, _first(run, visible), tuple(_notes(notebook, spec)), run.seconds)
+
+
+def keep_progress(checkup: Checkup, notebooks: Path) -> None:
+    """Add what the checks said to the progress of the learner whose ``notebooks`` these are, for the welcome page."""
+    file, now = progress.file_for(notebooks), time.time()
+    if file is None:
+        return
+    for exercise in checkup.spec.exercises:
+        results = [result for result in checkup.results if result.check.exercise == exercise.number]
+        if not results:
+            continue
+        passed = all(result.passed for result in results)
+        status: progress.Status = "passed" if passed else "failed" if exercise.number in checkup.started else "open"
+        points = sum(result.points or 0.0 for result in results)
+        progress.record(progress.Outcome(exercise=exercise.number, status=status, points=points, at=now), file)
 
 
 def show_checkup(checkup: Checkup, out: Console) -> None:

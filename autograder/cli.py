@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autograder.sources import NAMES, course_root, resolve_names, written
 from autograder.terminal import clock, console, watching
 from course_lib.errors import CourseError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from autograder.answers import Trial
 
 __all__ = ["app", "run"]
 
@@ -95,11 +102,14 @@ def check(
     root: Root = None,
 ) -> None:
     """Run the visible checks of one notebook, and say what to fix first."""
-    from autograder.checking import check_notebook, find_notebook, show_checkup
+    from autograder.checking import check_notebook, find_notebook, keep_progress, show_checkup
 
-    out, path = console(), find_notebook(notebook, root or course_root())
+    out, folder = console(), root or course_root()
+    path = find_notebook(notebook, folder)
     with watching(f"checking {path.stem}", out) as on_cell:
         checkup = check_notebook(path, kernel_name=kernel, on_cell=on_cell)
+    if path.resolve().parent == (folder / "notebooks").resolve():
+        keep_progress(checkup, path.parent)
     show_checkup(checkup, out)
     if checkup.first:
         raise typer.Exit(1)
@@ -109,22 +119,43 @@ def check(
 def answers(
     only: Only = "",
     exercise: Annotated[str, typer.Option(help="Try the answers of this exercise alone, such as 1.4.")] = "",
+    graded: Annotated[bool, typer.Option("--graded", help="Hand each in, and grade it as a class is graded.")] = False,
     root: Root = None,
 ) -> None:
     """Try every wrong and every alternative right answer against the checks of its exercise."""
+    out, folder = console(), root or course_root()
+    names = _names(only or exercise.partition(".")[0], folder)
+    trials = _graded_trials(names, folder, exercise) if graded else _quick_trials(names, folder, exercise, out)
+    passed = [_shown(trial, out) for trial in trials]
+    if not all(passed):
+        raise typer.Exit(1)
+
+
+def _quick_trials(names: Sequence[str], folder: Path, exercise: str, out: Console) -> Iterator[Trial]:
     from autograder.answers import try_answers
-    from autograder.answers_table import show_trial
     from autograder.release import read_sources
 
-    out, folder = console(), root or course_root()
-    passed = True
-    for source in read_sources(folder, _names(only or exercise.partition(".")[0], folder)):
+    for source in read_sources(folder, names):
         with watching(f"answers of {source.name}", out) as on_cell:
-            trial = try_answers(source, folder, exercise=exercise, on_cell=on_cell)
-        show_trial(trial, out)
-        passed = passed and trial.passed
-    if not passed:
-        raise typer.Exit(1)
+            yield try_answers(source, folder, exercise=exercise, on_cell=on_cell)
+
+
+def _graded_trials(names: Sequence[str], folder: Path, exercise: str) -> Iterator[Trial]:
+    from autograder.answers_graded import grade_answers
+    from autograder.assignments import course_catalogue
+    from autograder.sandboxed import Sandboxed
+
+    catalogue = course_catalogue(folder)
+    with contextlib.closing(Sandboxed("auto")) as engine:
+        for name in names or catalogue.names:
+            yield grade_answers(catalogue.load(name), folder, engine, exercise=exercise)
+
+
+def _shown(trial: Trial, out: Console) -> bool:
+    from autograder.answers_table import show_trial
+
+    show_trial(trial, out)
+    return trial.passed
 
 
 @app.command()
@@ -205,6 +236,44 @@ def project(
     report = grade_project(folder, only=stages, sandbox=sandbox, build=build, out=out, console=console())
     if report.failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def bundle(
+    *,
+    out: Annotated[Path, typer.Option(help="Where to write it: a zip file, or else a folder.")] = Path(
+        "build/mlops-course.zip"
+    ),
+    only: Only = "",
+    root: Root = None,
+) -> None:
+    """Write what learners get: notebooks without solutions and hidden tests, and what runs and checks them."""
+    from autograder.bundle import make_bundle, write_bundle
+
+    folder = root or course_root()
+    made = make_bundle(folder, _names(only, folder))
+    path = write_bundle(made, out)
+    size = sum(map(len, made.files.values())) if path.is_dir() else path.stat().st_size
+    console().print(f"[green]✓[/green] {len(made.notebooks)} notebooks, {size / 1e6:.1f} MB: {path}")
+
+
+@app.command()
+def evidence(
+    reports: Annotated[list[Path] | None, typer.Argument(help="Course reports, or folders with some.")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Also write it to this file.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Evidence",
+    root: Root = None,
+) -> None:
+    """Print what `make course` measured as Markdown: versions, time, memory and date of each notebook."""
+    from autograder.evidence import evidence as page
+    from autograder.evidence import read_reports
+
+    text = page(read_reports(reports or [(root or course_root()) / "build" / "course-report.json"]), title=title)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
 
 
 @app.command()

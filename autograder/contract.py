@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograder.execution.names import names_bound
 from autograder.model import NotebookSpec
+from autograder.readable import markdown_faults
 from autograder.sources import EXERCISE_HEADING, GRADE_ID, TITLE, Violation, exercise_of, grading, kind_of
 
 if TYPE_CHECKING:
@@ -77,7 +79,10 @@ def breaches(path: Path, notebook: NotebookNode, spec: NotebookSpec, answers: Pa
         yield Violation(path.name, "file name", "the name has no notebook number", fix)
         return
     draft = Draft(path.name, int(name[1]), tuple(_cells(path, notebook)), spec, answers)
-    rules = (_headings, _metadata, _unique_ids, _exercises, _solutions, _hidden_tests, _leaks, _lengths, _interview)
+    rules = (
+        _headings, _metadata, _unique_ids, _exercises, _solutions, _hidden_tests, _leaks, _lengths, _interview,
+        _readable,
+    )  # fmt: skip
     for rule in rules:
         yield from rule(draft)
 
@@ -190,12 +195,13 @@ def _exercise(draft: Draft, heading: re.Match[str], ids: list[str], hints: int) 
 
 
 def _solutions(draft: Draft) -> Iterator[Violation]:
+    checked = set[str]().union(*[_read(cell.source) for cell in draft.cells if cell.role in ("visible", "hidden")])
     for cell in draft.cells:
         if cell.role != "solution":
             continue
         regions = [match for match in _REGION.finditer(cell.source) if match["what"] == "SOLUTION"]
-        if len(regions) != 1 or cell.source.count("SOLUTION") != 2:
-            fix = "wrap the solution once in '### BEGIN SOLUTION' … '### END SOLUTION'"
+        if not regions or cell.source.count("SOLUTION") != 2 * len(regions):
+            fix = "wrap each part of the solution in '### BEGIN SOLUTION' … '### END SOLUTION'"
             yield draft.breach(cell, f"it has {len(regions)} solution regions", fix)
             continue
         stub = _REGION.sub(lambda match: match[0][: len(match[0]) - len(match[0].lstrip())] + "raise\n", cell.source)
@@ -209,6 +215,18 @@ def _solutions(draft: Draft) -> Iterator[Violation]:
         if not any(isinstance(node, definitions) and ast.get_docstring(node) for node in ast.walk(tree)):
             fix = "state the exact signature, with units and an example in the docstring"
             yield draft.breach(cell, "it shows no function or class with a docstring", fix)
+        unsaid = (set(names_bound(cell.source)) - set(names_bound(stub))) & checked
+        if unsaid:  # the twin binds what the stub shows: what only the solution defines never reaches a check
+            fix = "show its signature outside the region; a cell may have a region for each function"
+            yield draft.breach(cell, f"checks read {', '.join(sorted(unsaid))}, which the stub doesn't show", fix)
+
+
+def _read(source: str) -> set[str]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
 def _hidden_tests(draft: Draft) -> Iterator[Violation]:
@@ -253,3 +271,9 @@ def _interview(draft: Draft) -> Iterator[Violation]:
     if found != 1:
         fix = "have one markdown cell with grade id interview-1, graded by a person"
         yield draft.breach("interview", f"there are {found} interview answer cells", fix)
+
+
+def _readable(draft: Draft) -> Iterator[Violation]:
+    for cell in draft.cells:
+        for fault in markdown_faults(cell.source) if cell.type == "markdown" else ():
+            yield draft.breach(cell, fault.problem, fault.fix)

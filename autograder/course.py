@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_course", "write_report"]
 
+# What an untouched copy earns does not depend on the server behind it, and vLLM takes a minute to start.
+_UNTOUCHED = {"COURSE_VLLM": "none"}
 _LAYOUT = 2  # of a remembered report: raise it when its fields change
 
 
@@ -106,7 +108,9 @@ def _run(source: Source, root: Path, out: Console) -> NotebookReport:
             named(source.notebook), allow_errors=True, save_to=saved, save_each_cell=False, on_cell=on_cell
         )
     with watching(f"{source.name}, untouched learner copy", out) as on_cell:
-        copy = run_notebook(release_of(source), allow_errors=True, save_each_cell=False, on_cell=on_cell)
+        copy = run_notebook(
+            release_of(source), allow_errors=True, save_each_cell=False, environment=_UNTOUCHED, on_cell=on_cell
+        )
     page = saved.with_suffix(".html")
     page.write_text(executed_page(reference.notebook, source.spec.title), encoding="utf-8")
     return replace(judge(source, reference, copy), executed=f"executed/{page.name}")

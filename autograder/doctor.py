@@ -11,8 +11,10 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from autograder.running import QUIET
@@ -105,6 +107,15 @@ def requirements() -> dict[str, str]:
     return installed
 
 
+def small_profile() -> set[str]:
+    """Return the packages that a session of 2 GB installs (the group `binder` of pyproject.toml)."""
+    try:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return {name.partition("[")[0] for name in project["dependency-groups"]["binder"]}
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return set()
+
+
 def module_of(package: str) -> str:
     """Return the module to import to see whether ``package`` works."""
     return _MODULES.get(package, package.replace("-", "_"))
@@ -155,13 +166,26 @@ def _packages() -> Iterator[Finding]:
     errors = import_all([module for name, module in modules.items() if name not in _ALONE])
     for name in _ALONE & modules.keys():
         errors |= import_all([modules[name]])
+    left_out = set(installed) - small_profile() if _has("mlflow-skinny") and not _has("mlflow") else set()
     for name, found in installed.items():
         error = errors.get(modules.get(name, ""), "") if found else "is not installed"
-        if error:
+        if not found and name in left_out:
+            fix = "this session has the small profile; on your own machine, `make lab` installs everything"
+            yield Finding("package", name, "missing", "is left out here", fix)
+        elif error:
             fix = "make the environment again from the lock: rm -r .venv, then `make course`"
             yield Finding("package", name, "broken", f"{found} {error}".strip().splitlines()[0], fix)
         else:
             yield Finding("package", name, "ok", found)
+
+
+def _has(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _flights() -> Finding:

@@ -4,6 +4,7 @@ Nothing here raises because of what a learner handed in. A folder is walked with
 unpacked by :mod:`autograder.archive`. Known layouts:
 
 - nbgrader: ``STUDENT/ASSIGNMENT/NAME.ipynb`` (also below a folder ``submitted``), with ``timestamp.txt``;
+- nbgrader's exchange: ``STUDENT+ASSIGNMENT+TIMESTAMP+RANDOM/NAME.ipynb`` (also below ``inbound``); the latest counts;
 - a folder a student: ``STUDENT/NAME.ipynb``;
 - Canvas: ``lastfirst_[LATE_]12345_67890_NAME.ipynb``;
 - Moodle: ``First Last_12345_assignsubmission_file_/NAME.ipynb``, or the same in one file name.
@@ -30,6 +31,7 @@ _IGNORED_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _MOST_FILES = 200_000
 _CANVAS = re.compile(r"^(?P<student>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)$")
 _MOODLE = re.compile(r"^(?P<student>.+?)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<name>.*)$")
+_EXCHANGE = re.compile(r"^(?P<student>[^+]+)\+[^+]+\+\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^+]*(?:\+.*)?$")
 _RESUBMITTED = re.compile(r"(?:-(?P<canvas>\d+)| \((?P<browser>\d+)\)|-Copy(?P<jupyter>\d*))$")
 
 
@@ -130,7 +132,7 @@ def collect(
 
 def _entries(submissions: Path, scratch: Path) -> tuple[list[_Entry], list[Refusal]]:
     if submissions.is_dir():
-        root = submissions / "submitted" if (submissions / "submitted").is_dir() else submissions
+        root = _class_folder(submissions)
         return [_owned(path, root) for path in _walk(root)], []
     if submissions.is_file() and submissions.suffix.lower() == ".zip":
         refused = unpack(submissions, scratch)
@@ -144,6 +146,12 @@ def _entries(submissions: Path, scratch: Path) -> tuple[list[_Entry], list[Refus
         expected="a folder with a folder per student, or a zip file as Canvas or Moodle exports it",
         next_step="check the path",
     )
+
+
+def _class_folder(submissions: Path) -> Path:
+    """Step into where nbgrader keeps what was handed in: ``submitted`` of a course, ``inbound`` of an exchange."""
+    inside = [submissions / name for name in ("submitted", "inbound") if (submissions / name).is_dir()]
+    return inside[0] if inside else submissions
 
 
 def _walk(root: Path) -> list[Path]:
@@ -175,7 +183,7 @@ def _empty_folders(submissions: Path) -> list[str]:
     """Return the students whose folder holds no file: they still get a row."""
     if not submissions.is_dir():
         return []
-    root = submissions / "submitted" if (submissions / "submitted").is_dir() else submissions
+    root = _class_folder(submissions)
     folders = [p for p in root.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")]
     return [_owner(PurePosixPath(p.name, "x")).student for p in folders if p.name not in _IGNORED_FOLDERS]
 
@@ -203,6 +211,8 @@ def _owner(relative: PurePosixPath) -> _Owner:
     if not parts:
         return _Owner("", "", "")
     match = _MOODLE.match(parts[0])
+    if len(parts) > 1 and (exchanged := _EXCHANGE.match(parts[0])):
+        return _Owner(safe_name(exchanged["student"]), parts[-1], "")
     if len(parts) > 1:
         return _Owner(safe_name(match["student"] if match else parts[0]), parts[-1], match["user"] if match else "")
     if match := match or _CANVAS.match(parts[0]):
@@ -270,7 +280,8 @@ def _rank(entry: _Entry) -> tuple[bool, int, str]:
     """Order the files of one notebook: a real file, then the latest resubmission, then by name."""
     match = _RESUBMITTED.search(entry.name.rpartition(".")[0])
     number = int(match["canvas"] or 0) if match else 0
-    return not entry.refused, number, entry.shown if number else ""
+    dated = number or _EXCHANGE.match(entry.shown.partition("/")[0])  # the path of an exchange holds the time
+    return not entry.refused, number, entry.shown if dated else ""
 
 
 def _best(student: str, name: str, entries: list[_Entry]) -> Found:

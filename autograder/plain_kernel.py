@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autograder.scoring import Executed
+from course_lib import progress
 
 if TYPE_CHECKING:
     import psutil
@@ -69,6 +70,7 @@ def _kernel(folder: str) -> Iterator[tuple[KernelManager, BlockingKernelClient]]
 
     manager = KernelManager(kernel_name="python3")
     environment = {**os.environ, "NBGRADER_EXECUTION": "autograde", "IPYTHONDIR": folder + "/.ipython"}
+    environment.pop(progress.VARIABLE, None)
     arguments = ["--HistoryManager.hist_file=:memory:"]
     manager.start_kernel(cwd=folder, env=environment, extra_arguments=arguments, stderr=_nowhere(), stdout=_nowhere())
     client = manager.blocking_client()

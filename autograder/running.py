@@ -23,6 +23,7 @@ import psutil
 from autograder.outcome import CellEvent, Fault, Run, cell_name, faults, only_not_implemented
 from autograder.release import notebook_text
 from autograder.runner import kill_children
+from course_lib import progress
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ TIME_LIMIT = 600.0  # seconds: far above every notebook's budget; only a hung ce
 _SAMPLE_EVERY = 0.2  # seconds between two looks at the memory
 _START_LIMIT = 120.0  # seconds for a kernel to start on a very busy machine
 _GRACE = 10.0  # seconds to write the notebook down after its kernel was killed
-_PRIVATE = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "JUPYTER_PATH")
+_PRIVATE = (
+    "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "JUPYTER_PATH",
+    progress.VARIABLE,  # a reference that runs in a learner's terminal earns the learner nothing
+)  # fmt: skip
 QUIET = {  # no telemetry, and figures that end up in the notebook
     "DO_NOT_TRACK": "1",
     "ITERATIVE_DO_NOT_TRACK": "1",
@@ -70,6 +74,7 @@ def run_notebook(
     kernel_name: str = "python3",
     save_to: Path | None = None,
     save_each_cell: bool = True,
+    environment: Mapping[str, str] | None = None,
     on_cell: Callable[[CellEvent], None] | None = None,
 ) -> Run:
     """Run ``notebook`` from top to bottom in a fresh kernel and a private temporary folder.
@@ -91,6 +96,8 @@ def run_notebook(
     save_each_cell
         Write the copy after each cell, so that a killed run still shows how far it came; costs time where the outputs
         are large.
+    environment
+        Environment variables to add.
     on_cell
         Called at the start and at the end of each cell.
 
@@ -112,7 +119,7 @@ def run_notebook(
         (folder / "input.ipynb").write_text(notebook_text(notebook), encoding="utf-8")
         names = [cell_name(cell, index) for index, cell in enumerate(notebook.cells)]
         watch = _Watch(names, time_limit, on_cell)
-        with _process(folder, job) as (process, pipe):
+        with _process(folder, job, environment) as (process, pipe):
             watch.follow(process, pipe)
         executed = _read(Path(str(job["output"])), folder / "log.txt", watch)
     run = watch.result(executed)
@@ -123,14 +130,16 @@ def run_notebook(
 
 
 @contextlib.contextmanager
-def _process(folder: Path, job: dict[str, object]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _process(
+    folder: Path, job: dict[str, object], added: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start the runner; whatever happens, nothing that it started outlives this block."""
     for part in ("work", "tmp", "ipython", "runtime"):
         (folder / part).mkdir()
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name not in _PRIVATE} | QUIET
     environment |= {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
-    environment |= {"TMPDIR": str(folder / "tmp")}
+    environment |= {"TMPDIR": str(folder / "tmp"), **(added or {})}
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "autograder.runner", str(folder / "job.json"), str(writing)]
     with (folder / "log.txt").open("wb") as log:

@@ -26,7 +26,9 @@ class Sandboxed:
 
     def __init__(self, sandbox: SandboxName) -> None:
         from autograder.execution import open_engine
+        from course_lib import data
 
+        data.ingest()  # what a submission builds in its view of the cache is gone with it, and may not be whole
         self.engine = open_engine(sandbox=sandbox)
         self.name = f"twin, {self.engine.sandbox}"
         self._references: dict[int, tuple[NotebookNode, Plan]] = {}  # by the release's id, which is kept alive

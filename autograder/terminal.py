@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from autograder.running import CellEvent
-
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from autograder.running import CellEvent
 
 __all__ = ["clock", "console", "watching"]
 

@@ -58,7 +58,7 @@ def _program(*command: str) -> Callable[[], str | None]:
             done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        words = (done.stdout + done.stderr).replace(",", " ").split()
+        words = (done.stdout + done.stderr).replace(",", " ").replace("v=", "").split()
         return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit()), "unknown version")
 
     return probe
@@ -89,7 +89,12 @@ def _told_by(module: str, function: str) -> Callable[[], str | None]:
 ENGINES: dict[str, Engine] = {
     "sklearn": Engine("scikit-learn", _package("scikit-learn"), "the model", "no notebook runs: `make lab` again"),
     "pandera": Engine("pandera", _package("pandera"), "the data rules", "no notebook runs: `make lab` again"),
-    "mlflow": Engine("MLflow server", _package("mlflow"), "the tracking UI and registry", "runs are still logged"),
+    "mlflow": Engine(
+        "MLflow server",
+        _package("mlflow"),
+        "the tracking UI and registry",
+        "runs and models are kept all the same; there is no interface, and two calls of the REST API are answered",
+    ),
     "wandb": Engine("W&B offline", _package("wandb"), "the same run in a second tracker", "the comparison is left out"),
     "haproxy": Engine(
         "HAProxy",
@@ -158,7 +163,55 @@ ENGINES: dict[str, Engine] = {
         "checks expressions and scripts in workflows",
         "schema and zizmor are checked alone",
     ),
+    "vllm": Engine(
+        "vLLM",
+        _told_by("course_lib.llm.launch", "vllm_version"),
+        "serves a language model, many requests at once",
+        "llama.cpp serves it; `make vllm` installs vLLM",
+    ),
+    "llama.cpp": Engine(
+        "llama.cpp",
+        _told_by("course_lib.llm.launch", "llamacpp_version"),
+        "serves a language model in 200 MB of memory",
+        "no model is served: `make lab` again",
+    ),
     "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
+    "moto": Engine("moto server", _package("moto"), "answers for AWS", "no AWS section runs: `make lab` again"),
+    "azurite": Engine(
+        "Azurite",
+        _told_by("course_lib.cloud.emulators", "azurite_version"),
+        "answers for Azure Blob Storage",
+        "a stand-in of the course speaks the part of the protocol that is used",
+    ),
+    "gcs-emulator": Engine(
+        "gcp-storage-emulator",
+        _package("gcp-storage-emulator"),
+        "answers for Google Cloud Storage",
+        "no Google section runs: `make lab` again",
+    ),
+    "cfn-lint": Engine("cfn-lint", _package("cfn-lint"), "CloudFormation's schemas", "no lint: `make lab` again"),
+    "kubernetes-validate": Engine(
+        "kubernetes-validate",
+        _package("kubernetes-validate"),
+        "Kubernetes' schemas",
+        "no manifest is checked: `make lab` again",
+    ),
+    "redis": Engine(
+        "Redis",
+        _program("redis-server", "--version"),
+        "the broker between Celery and its workers",
+        "Celery's in-memory broker in this process: the same answers, and no second process",
+    ),
+    "celery": Engine("Celery", _package("celery"), "batch jobs by queue", "no queue runs: `make lab` again"),
+    "kfp": Engine(
+        "Kubeflow Pipelines SDK", _package("kfp"), "compiles and runs pipelines", "the loop runs as one function"
+    ),
+    "litert": Engine(
+        "LiteRT",
+        _package("ai-edge-litert"),
+        "models on phones and boards",
+        "ONNX Runtime alone (no wheel for this system)",
+    ),
     "chromium": Engine(
         "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from course_lib import training
@@ -22,6 +22,7 @@ __all__ = [
     "calibration_table",
     "evaluate",
     "gate",
+    "gate_scores",
     "score",
     "slices",
     "weekly",
@@ -146,7 +147,8 @@ def _slices(frame: pd.DataFrame, probability: np.ndarray, *, by: str, min_rows: 
         for name, group in frame.groupby(by)
         if len(group) >= min_rows and group["late"].nunique() == 2
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(by)
+    columns = [field.name for field in fields(Metrics)]  # also where no group is large enough
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(by)
 
 
 def weekly(frame: pd.DataFrame, probability: np.ndarray) -> pd.DataFrame:
@@ -239,12 +241,25 @@ def gate(
     max_slice_loss
         Largest loss of AUC that is tolerated in any slice.
     """
+    before = None if champion is None else training.predict(champion, frame)
     after = training.predict(challenger, frame)
+    return gate_scores(frame, before, after, by=by, min_gain=min_gain, max_slice_loss=max_slice_loss)
+
+
+def gate_scores(
+    frame: pd.DataFrame,
+    before: np.ndarray | None,
+    after: np.ndarray,
+    *,
+    by: str = "origin",
+    min_gain: float = 0.002,
+    max_slice_loss: float = 0.0,
+) -> GateDecision:
+    """Decide as :func:`gate` does, from the probabilities of champion (``None``: there is none) and challenger."""
     new = score(frame["late"], after)
-    if champion is None:
+    if before is None:
         good = new.auc > 0.5
         return GateDecision(good, (f"no champion yet; the challenger's AUC is {new.auc:.4f}",))
-    before = training.predict(champion, frame)
     old = score(frame["late"], before)
     gain = new.auc - old.auc
     reasons = [f"AUC {old.auc:.4f} → {new.auc:.4f} ({gain:+.4f}) on {new.rows:,} flights; {min_gain} is needed"]

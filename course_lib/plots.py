@@ -1,7 +1,12 @@
-"""Figures in one house style: axes with units, and colours that colour-blind readers and grey printers tell apart."""
+"""Figures in one house style: axes with units, and colours that colour-blind readers and grey printers tell apart.
+
+In a notebook each figure of this style has a text for those who cannot see it. JupyterLab gives a PNG output no such
+text, whatever its metadata say, so the figure goes out as an HTML image, which carries one.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "LINES", "MARKERS", "calibration", "lines", "style"]
+__all__ = ["COLOURS", "LINES", "MARKERS", "alt_text", "calibration", "lines", "style"]
 
 # Okabe & Ito 2008, ordered so that neighbours differ in lightness too.
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
@@ -39,6 +44,21 @@ def style(*, width: float = 8.0, height: float = 3.6) -> Iterator[None]:
     }
     with plt.rc_context(settings):
         yield
+    _show_with_alt_text()
+
+
+def alt_text(figure: Figure) -> str:
+    """Say what a figure shows: titles, axes with their units, and the names in its legends.
+
+    What follows from it is said by the text below a figure, not here.
+    """
+    parts = [figure.get_suptitle()]
+    for axes in figure.get_axes():
+        across, up = axes.get_xlabel(), axes.get_ylabel()
+        names = [str(name) for name in axes.get_legend_handles_labels()[1]]
+        parts += [axes.get_title(), f"Across: {across}" if across else "", f"Up: {up}" if up else ""]
+        parts += ["Shown: " + ", ".join(names) if names else ""]
+    return "Figure. " + "".join(f"{part.strip().rstrip('.')}. " for part in parts if part.strip()).strip()
 
 
 def lines(
@@ -100,3 +120,27 @@ def _finish(axes: Axes, xlabel: str, ylabel: str, title: str) -> None:
     axes.legend()
     for label in axes.get_xticklabels():
         label.set_rotation(0)
+
+
+def _show_with_alt_text() -> None:
+    """In a notebook, send figures as HTML images. Done after each one: setting up its backend, Matplotlib undoes it."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    from matplotlib.figure import Figure
+
+    formatters = shell.display_formatter.formatters
+    if Figure in formatters["image/png"].type_printers:  # the inline backend is in use, and would send a PNG
+        formatters["image/png"].pop(Figure)
+        formatters["text/html"].for_type(Figure, _as_html)
+
+
+def _as_html(figure: Figure) -> str:
+    from base64 import b64encode
+    from html import escape
+    from io import BytesIO
+
+    image = BytesIO()
+    figure.savefig(image, format="png", bbox_inches="tight", facecolor=figure.get_facecolor())
+    return f'<img alt="{escape(alt_text(figure))}" src="data:image/png;base64,{b64encode(image.getvalue()).decode()}">'

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from course_lib import data as flights_data
 from course_lib import features, training
 from course_lib.errors import TrackingError
-from course_lib.tracking_store import Store, guard
+from course_lib.tracking_store import MLFLOW, Store, guard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +30,14 @@ __all__ = [
     "reproduce",
 ]
 
-_LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "mlflow", "skops")
+_LIBRARIES = {name: name for name in ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow")}
+_LIBRARIES |= {"mlflow": MLFLOW, "skops": "skops"}  # the name in the record, the name as installed
 
 
 def environment() -> dict[str, str]:
     """Return the versions that decide what a training produces: Python, machine architecture, libraries."""
     return {"python": platform.python_version(), "machine": platform.machine()} | {
-        name: version(name) for name in _LIBRARIES
+        name: version(package) for name, package in _LIBRARIES.items()
     }
 
 

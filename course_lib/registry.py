@@ -25,6 +25,7 @@ __all__ = [
     "CHAMPION",
     "MODEL_NAME",
     "Version",
+    "appoint",
     "load",
     "model_card",
     "promote",
@@ -154,13 +155,20 @@ def promote(
             expected="a challenger that is better overall and worse nowhere",
             next_step=f"version {champion.number if champion else '–'} stays in service; improve the challenger",
         )
+    appoint(store, name=name)
+    return decision
+
+
+def appoint(store: Store, *, name: str = MODEL_NAME) -> Version:
+    """Make the challenger the champion and return it: for a caller that has judged it already, see :func:`promote`."""
+    challenger, champion = resolve(store, CHALLENGER, name=name), _champion(store, name)
     client = store.client()
     with tracking.guard(store):
         if champion:
             client.set_registered_model_alias(name, _PREVIOUS, str(champion.number))
         client.set_registered_model_alias(name, CHAMPION, str(challenger.number))
         client.delete_registered_model_alias(name, CHALLENGER)
-    return decision
+    return resolve(store, CHAMPION, name=name)
 
 
 def rollback(store: Store, *, name: str = MODEL_NAME) -> Version:

@@ -84,6 +84,7 @@ def log_training(
     config: TrainingConfig,
     *,
     metrics: Mapping[str, Metrics] | None = None,
+    slices: Mapping[str, pd.DataFrame] | None = None,
     curve: pd.DataFrame | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> str:
@@ -101,6 +102,9 @@ def log_training(
         The fitted pipeline, the labelled flights it was fitted on, and its configuration.
     metrics
         Metrics by dataset name.
+    slices
+        Metrics of each airport by dataset name, as :func:`course_lib.evaluation.slices` returns them; their AUC is
+        logged as ``valid.auc.EWR`` …
     curve
         Learning curve as :func:`course_lib.training.learning_curve` returns it.
     tags
@@ -117,6 +121,8 @@ def log_training(
         mlflow.log_dict(environment(), "environment.json")
         for dataset, values in (metrics or {}).items():
             mlflow.log_metrics({f"{dataset}.{name}": value for name, value in values.as_dict().items()})
+        for dataset, table in (slices or {}).items():
+            mlflow.log_metrics({f"{dataset}.auc.{group}": float(auc) for group, auc in table["auc"].items()})
         if curve is not None:
             log_curve(store, run.info.run_id, curve)
         _log_model(model, frame)

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_lib import data, processes
+from course_lib import data, engines, processes
 from course_lib.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "guard", "open_store", "quiet", "require_usable", "ui", "ui_server"]
 
+MLFLOW = "mlflow-skinny"  # the part of MLflow that is always there; it has the version of the whole
 LOCK_SECONDS = 1.0  # how long to wait for another writer; MLflow alone waits twenty seconds per statement
 
 
@@ -157,6 +158,9 @@ def require_usable(store: Store) -> None:
 def ui_server(store: Store, *, port: int | None = None) -> processes.Server:
     """Return the MLflow server (web interface and REST API) as a process that starts at once and is awaited later.
 
+    Where only MLflow's small part is installed it is the course's own server (:mod:`course_lib.tracking_rest`), which
+    answers two calls of the REST API and has a page in place of the interface that says so.
+
     Parameters
     ----------
     store
@@ -165,6 +169,9 @@ def ui_server(store: Store, *, port: int | None = None) -> processes.Server:
         TCP port on the loopback address; by default a free one.
     """
     port = port or processes.free_port()
+    if engines.found(["mlflow"])[0].version is None:
+        command = [sys.executable, "-m", "course_lib.tracking_rest", str(store.folder), str(port)]
+        return processes.Server("MLflow's REST API", command, port=port, ready_path="/health", timeout=90)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri, "--workers", "1"]
     command += ["--default-artifact-root", store.artifacts.as_uri(), "--host", "127.0.0.1", "--port", str(port)]
     # The job runner only serves features for language models; without it the server starts in half the time.
@@ -212,7 +219,7 @@ def _make_database(store: Store) -> None:
 
 def _empty_database() -> Path:
     """Return an empty tracking database of the installed MLflow version, made once and kept."""
-    kept = data.cache_dir() / "mlflow" / f"empty-{version('mlflow')}.db"
+    kept = data.cache_dir() / "mlflow" / f"empty-{version(MLFLOW)}.db"
     if not kept.exists():
         quiet()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

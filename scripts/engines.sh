@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the system engines that the course can use, from Debian's or Ubuntu's packages.
+# Install the system engines that the course can use, from Debian's or Ubuntu's packages; then vLLM (scripts/vllm.sh).
 #   engines.sh          install what is missing (needs root)
 #   engines.sh --auto   install if that is possible without asking anybody; otherwise say what to run
 set -euo pipefail
@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 # package : the program that shows it is there
 engines=(
+    binutils:strip
     bubblewrap:bwrap
     chromium:chromium
     containernetworking-plugins:/usr/lib/cni/bridge
@@ -36,18 +37,31 @@ done
 for tool in "${node_tools[@]}"; do
     [ -d "$tools/node_modules/${tool%@*}" ] || missing+=("${tool%@*}")
 done
+
+# vLLM needs no root, but an environment of its own in this checkout. Under sudo that belongs to whoever called sudo.
+vllm() {
+    if [ "$(id -u)" -eq 0 ] && [ "${SUDO_USER:-root}" != root ]; then
+        sudo -H -u "$SUDO_USER" env PATH="$PATH" CI="${CI:-}" PYTHON="${PYTHON:-}" scripts/vllm.sh "$@"
+    else
+        scripts/vllm.sh "$@"
+    fi
+}
+
 if [ ${#missing[@]} -eq 0 ]; then
+    vllm "$@"
     exit 0
 fi
 
 if [ "${1:-}" = "--auto" ]; then
     if [ "${ENGINES:-}" = "no" ]; then
         echo "Leaving the system as it is (ENGINES=no). Not installed: ${missing[*]}."
+        vllm --auto
         exit 0
     fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         echo "These optional engines are not installed: ${missing[*]}."
         echo "The course runs without them and says what it leaves out. To have them: sudo make engines"
+        vllm --auto
         exit 0
     fi
     echo "Running as root on a Debian-like system: installing ${missing[*]} (say ENGINES=no to leave the system alone)."
@@ -87,3 +101,4 @@ if ! install >"$log" 2>&1; then
     exit 1
 fi
 echo "Installed: ${missing[*]}."
+vllm "$@"

@@ -3,6 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Two commands at once, such as a second `make lab`: the later one waits until the environment is made.
+if command -v flock >/dev/null; then
+    exec 9<requirements.lock
+    flock 9
+fi
+
 find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11; do

@@ -95,12 +95,16 @@ columns = ["sched_dep", "carrier", "flight", "origin", "dest", "temp", "late", "
 january[columns].head(4)
 
 # %% [markdown]
+# The desk keeps one clock: every time stamp is in **UTC**, five hours ahead of New York in winter and four in summer. So
+# January's first flight, due at 05:15 in New York, is listed at 10:15, and a month begins at 19:00 on the evening before.
+# Only `dep_minute`, which you will meet later, counts New York's own minutes, because rush hours follow the local clock.
+#
 # The last two columns deserve a second look. `late` is what the model will learn to predict, its **label**. And a label
 # has a birthday: `label_known_at` is the minute in which the flight reached its gate. Before that, nobody knows it.
 
 # %%
 wait = (january["label_known_at"] - january["sched_dep"]).dt.total_seconds() / 3600
-cut = pd.Timestamp("2013-02-01", tz="UTC")  # 19:00 in New York
+cut = pd.Timestamp("2013-02-01", tz="UTC")  # in New York: 31 January, 19:00
 airborne = ((january["sched_dep"] < cut) & (january["label_known_at"] > cut)).sum()
 Markdown(f"""
 - Half of January's labels are known **{wait.median():.1f} hours** after the scheduled departure.
@@ -193,7 +197,7 @@ def impossible_weather(frame):
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 readings = pd.DataFrame(
-    {"temp": [39.0, 3.9, 55.0, None, 70.0], "dewp": [27.0, 27.0, 55.0, 30.0, 70.05]}
+    {"temp": [39.0, 3.9, 55.0, None, 70.0, 5.0, 41.0], "dewp": [27.0, 27.0, 55.0, 30.0, 70.05, -4.0, 50.0]}
 )
 answer = impossible_weather(readings)
 checks.require(answer is not None, "impossible_weather returned None: return the result")
@@ -212,6 +216,8 @@ for holds, message in [
     (answer[1], "3.9 °C read as °F passed: no range on one column can see it, compare temp with dewp"),
     (not answer[4], "0.05 °F below the dew point is rounding: the limit is 0.1 °F"),
     (not answer[0], "39 °F with a dew point of 27 °F is ordinary weather, and it was refused"),
+    (not answer[5], "5 °F with a dew point of -4 °F is a cold, true morning: compare temp with dewp, not with a limit"),
+    (answer[6], "41 °F with a dew point of 50 °F passed: compare temp with the dew point of its own row, not with a limit"),
 ]:
     checks.require(holds, message)
 checks.passed("1.1, visible check", 2)
@@ -433,7 +439,7 @@ def fingerprint(rows, code, params, environment):
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-some_rows = pd.DataFrame({"dep_minute": [360, 1020, 1260], "late": [False, True, True]})
+some_rows = pd.DataFrame({"dep_minute": range(360, 660), "late": [False, True, True] * 100})
 params, libraries = {"max_iter": 60, "seed": 0}, {"python": "3.11.9", "scikit-learn": "1.9.1"}
 one = fingerprint(some_rows, "model.fit(X, y)", params, libraries)
 checks.require(
@@ -447,7 +453,8 @@ same = fingerprint(
     some_rows, "model.fit(X, y)", dict(reversed(params.items())), dict(reversed(libraries.items()))
 )
 checks.require(same == one, "the order of the keys changed the id, but the settings are the same")
-flipped, older = some_rows.assign(late=[True, True, True]), libraries | {"scikit-learn": "1.8.0"}
+flipped, middle = (some_rows.assign(late=some_rows["late"] ^ (some_rows.index == row)) for row in (0, 150))
+older = libraries | {"scikit-learn": "1.8.0"}
 for what, other in {
     "one label in the data": fingerprint(flipped, "model.fit(X, y)", params, libraries),
     "the code": fingerprint(some_rows, "model.fit(X, 1 - y)", params, libraries),
@@ -455,6 +462,8 @@ for what, other in {
     "the version of a library": fingerprint(some_rows, "model.fit(X, y)", params, older),
 }.items():
     checks.require(other != one, f"{what} changed, and the id did not: two models would share it")
+other = fingerprint(middle, "model.fit(X, y)", params, libraries)
+checks.require(other != one, "row 150 of 300 changed, and the id did not: str(frame) shows only the first and last rows")
 checks.passed("1.3, visible check", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -602,8 +611,8 @@ Markdown(f"""
 """)
 
 # %% [markdown]
-# (Your February figure is not quite the one above: the cut is midnight in UTC, so 130 flights of the evening of
-# 31 January in New York are in this test too.)
+# (Your February figure is not quite the one above: your cut is midnight in UTC, 19:00 in New York, so 130 flights of the
+# evening of 31 January are in this test too.)
 #
 # One storm delays a hundred flights at once. Shuffle them, and nearly every test flight has neighbours from its own
 # hour among the training rows: the model has *seen the storm*. In service, tomorrow's storm has no neighbours yet. The
@@ -1024,6 +1033,8 @@ workshop.cleanup()
 # | 1 | ranking and calibration told apart, each with its metric |
 # | 1 | a reference on the same flights, so that an easier season is not taken for a better model |
 # | 1 | what happens next: a decision with a reason and a cool-down, a gate before the switch, a way back |
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 1`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # In three layers, because labels come late. At once I can see whether inputs are still valid and still look like the

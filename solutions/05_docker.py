@@ -927,6 +927,8 @@ workshop.cleanup()
 # | 1 | what the server owes to accepted requests, and readiness before the new one gets traffic |
 # | 1 | where the size comes from, layer by layer, and why deleting later doesn't help |
 # | 1 | what keeps it from coming back: a policy in CI, an order of layers, a measured budget |
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 5`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # I start with the errors. An update sends SIGTERM to process 1 of the old container; if that is a start script, the shell

@@ -22,7 +22,8 @@
 # - write a workflow that passes the linters, and **run it on this machine**: red on a bad commit, green on its fix;
 # - give a job the least permissions it can work with;
 # - run a notebook with parameters, as a build does;
-# - retrain on a schedule that can neither overlap nor deliver a worse model.
+# - retrain on a schedule that can neither overlap nor deliver a worse model;
+# - say what an orchestrator adds, and run the loop on one.
 #
 # ```mermaid
 # flowchart LR
@@ -38,7 +39,7 @@
 # %%
 from course_lib import engines
 
-engines.table("act", "zizmor", "actionlint", "papermill")
+engines.table("act", "zizmor", "actionlint", "papermill", "kfp")
 
 # %%
 import json
@@ -718,6 +719,51 @@ pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in ru
 # %% [markdown]
 # In the careless week the job ends at the gate; `promote.py` was never started, and the champion stays.
 #
+# ## 7.7 When a workflow is not enough: orchestrators
+#
+# A workflow runner is fine while retraining is one job of minutes. When its steps need different machines (a GPU for one, much
+# memory for another), or take hours, a job that fails at the end must not begin at the start. **Orchestrators** such as
+# Kubeflow Pipelines and Airflow know which step needs whose output, run each in a container of its own, keep what it made, and
+# go on at the step that failed. For that the loop is cut into six steps that share nothing but files:
+# `course_lib/retraining/steps.py`. The same six are a Kubeflow pipeline (`kubeflow.py`) and an Airflow DAG (`airflow_dag.py`).
+#
+# What Kubeflow gets is a YAML file that is compiled from the Python functions:
+
+# %%
+import yaml
+from course_lib import retraining
+
+if WITH_KFP := engines.found(["kfp"])[0].version is not None:
+    compiled = yaml.safe_load(retraining.compile_pipeline(WORK / "late-flights.yaml").read_text())
+    needs = {name: task.get("dependentTasks", []) for name, task in compiled["root"]["dag"]["tasks"].items()}
+    order = [step.__name__ for step in retraining.steps.STEPS]
+    display(pd.DataFrame([{"step": step, "runs after": ", ".join(needs[step])} for step in order]))
+else:
+    print("kfp is not installed (the extra `pipelines`): the loop of notebook 6 does the same in one process")
+
+# %% [markdown]
+# Nobody wrote that order down: it follows from who takes whose output. A Kubeflow server would now run each step in a pod. kfp
+# also has a local runner, which runs the **same** pipeline here, each step in a process of its own. The present is 1 February:
+
+# %%
+if WITH_KFP:
+    turn = retraining.run_pipeline(WORK / "store", WORK / "runs", moment="2013-02-01", trees=30)
+    display(pd.Series(turn.outputs, name="what the step returned").to_frame())
+    print("champion: version", turn.champion, "· folders kept:", *sorted(path.name for path in turn.folder.iterdir()))
+
+# %%
+if WITH_KFP:
+    try:
+        retraining.run_pipeline(WORK / "store", WORK / "runs", moment="2012-12-24")
+    except retraining.StepFailed as error:
+        print(error)
+
+# %% [markdown]
+# A failure names its step. The price is in the clock: six processes that each start Python and load their libraries take many
+# times as long as the loop in one process. With steps of an hour that does not matter; with steps of a second it is all that
+# matters. **Airflow** would run the same steps every Monday from its own scheduler. It needs an environment of its own, so it
+# is not installed here; it pays where dozens of such loops, of many teams, need one place to be seen in.
+#
 # ## Interview question
 #
 # > *How would you design a CI/CD pipeline for machine-learning models? What is different from ordinary software?*
@@ -729,6 +775,8 @@ pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in ru
 # misses bugs. 2. *The gate:* same rows, slices, a smallest gain, and "cannot judge" kept apart from "worse". 3. *The
 # pipeline's own safety:* pinned actions, least privilege, strangers' code, no secrets in logs. 4. *Delivery and retraining:*
 # what is delivered (an alias), on what trigger, how overlap is prevented, and the way back.
+#
+# *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 7`
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "interview-1", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # Ordinary software changes when the code changes. A model also changes when the data change, and nothing fails by itself. So

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+from course_lib.tracking_store import MLFLOW
+
 __all__ = ["ESSENTIAL", "FILES", "PROMETHEUS_IMAGE", "mlflow_image", "public_key", "requirements", "write_context"]
 
 FILES = Path(__file__).parent / "desk"
@@ -27,7 +29,7 @@ CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]
 
 def mlflow_image() -> str:
     """Return the official MLflow image of the version installed here."""
-    return f"ghcr.io/mlflow/mlflow:v{metadata.version('mlflow')}"
+    return f"ghcr.io/mlflow/mlflow:v{metadata.version(MLFLOW)}"
 
 
 def requirements(names: Iterable[str] = REQUIREMENTS) -> tuple[str, ...]:

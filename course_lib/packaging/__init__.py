@@ -11,6 +11,7 @@ from course_lib.packaging.bundle import FILES, FORMAT_VERSION, Bundle, open_bund
 from course_lib.packaging.desk import desk_bundle
 from course_lib.packaging.export import Parity, export_onnx, parity
 from course_lib.packaging.latency import differences_figure, latencies, latency_figure, median_seconds
+from course_lib.packaging.litert import LiteScorer, encode, export_litert
 from course_lib.packaging.scoring import Scorer
 from course_lib.packaging.shelf import fetch, publish
 from course_lib.packaging.signing import PUBLIC_KEY_VARIABLE, SigningKey, machine_key, new_key
@@ -21,6 +22,7 @@ __all__ = [
     "FORMAT_VERSION",
     "PUBLIC_KEY_VARIABLE",
     "Bundle",
+    "LiteScorer",
     "Parity",
     "Scorer",
     "SigningKey",
@@ -28,6 +30,8 @@ __all__ = [
     "build_bundle",
     "desk_bundle",
     "differences_figure",
+    "encode",
+    "export_litert",
     "export_onnx",
     "fetch",
     "latencies",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request
@@ -32,6 +33,7 @@ from course_lib.serving.telemetry import Telemetry
 
 __all__ = ["create_app"]
 
+_DOCS = Path(__file__).parent / "docs.html"
 _MAX_ERRORS = 20  # of one request that are listed
 _NO_TRACING: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # we have our own, see telemetry.py
 
@@ -83,6 +85,7 @@ def create_app(source: ModelSource, settings: Settings | None = None) -> FastAPI
     _add_prediction_routes(app, service)
     _add_status_routes(app, service)
     openapi.document(app, flights_model(settings.max_rows))
+    app.add_api_route("/docs", _docs, include_in_schema=False)
     return app
 
 
@@ -154,6 +157,11 @@ def _add_status_routes(app: FastAPI, service: Service) -> None:
     async def metrics(_: Request) -> Response:
         """Return the metrics in Prometheus' text format."""
         return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _docs(_: Request) -> Response:
+    """Return a page for people. FastAPI's own loads its scripts from a server elsewhere; this one needs no network."""
+    return Response(_DOCS.read_bytes(), media_type="text/html; charset=utf-8")
 
 
 _NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must pass events on at once

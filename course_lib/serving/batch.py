@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from course_lib.serving.model import OnnxModel
 
-__all__ = ["BatchJob", "BatchRun", "flights_to_json", "run", "start"]
+__all__ = ["BatchJob", "BatchRun", "flights_of", "flights_to_json", "run", "score_rows", "start", "write"]
 
 Engine = Literal["plain", "ray", "auto"]
 Columns = dict[str, "np.ndarray"]
@@ -106,7 +106,7 @@ def run(
         ``engine`` is ``ray`` and Ray is not installed.
     """
     started = time.perf_counter()
-    frame = _flights(months)
+    frame = flights_of(months)
     chunks = list(_chunks(frame, chunk_rows))
     used, note = engine, ""
     if engine != "plain":
@@ -119,7 +119,7 @@ def run(
             used, note = "plain", error.happened
     if used == "plain":
         parts, ready, done = _here(str(bundle), chunks)
-    path = _write(frame, parts, Path(out))
+    path = write(frame, parts, Path(out))
     seconds = {"startup_s": ready - started, "scoring_s": done - ready}
     return BatchRun(path=path, engine=used, rows=len(frame), note=note, **seconds)
 
@@ -217,18 +217,34 @@ def flights_to_json(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _flights(months: Sequence[int]) -> pd.DataFrame:
+def flights_of(months: Sequence[int]) -> pd.DataFrame:
+    """Return the flights of a job, in the order of its output."""
     from course_lib import data
 
     return data.flights(months, columns=["flight_id", *NAMES])
 
 
-def _chunks(frame: pd.DataFrame, rows: int) -> Iterator[Columns]:
-    """Yield the features as plain arrays: the workers need no pandas."""
+def score_rows(bundle: str, months: tuple[int, ...], begin: int, end: int) -> np.ndarray:
+    """Return the answers for the rows ``[begin, end)`` of a job; a process that is asked again has all at hand."""
+    columns = _job_columns(months)
+    return _model(bundle).score_columns({name: values[begin:end] for name, values in columns.items()})
+
+
+@lru_cache(maxsize=1)
+def _job_columns(months: tuple[int, ...]) -> Columns:
+    return _columns(flights_of(months))
+
+
+def _columns(frame: pd.DataFrame) -> Columns:
+    """Return the features as plain arrays: the workers of Ray need no pandas."""
     from course_lib.features import CATEGORIES
 
     kinds: dict[str, Any] = {name: object if name in CATEGORIES else "float32" for name in NAMES}
-    columns = {name: frame[name].to_numpy(dtype=kinds[name]) for name in NAMES}
+    return {name: frame[name].to_numpy(dtype=kinds[name]) for name in NAMES}
+
+
+def _chunks(frame: pd.DataFrame, rows: int) -> Iterator[Columns]:
+    columns = _columns(frame)
     for begin in range(0, len(frame), rows):
         yield {name: values[begin : begin + rows] for name, values in columns.items()}
 
@@ -248,8 +264,8 @@ def _score_chunk(bundle: str, chunk: Columns) -> np.ndarray:
     return _model(bundle).score_columns(chunk)
 
 
-def _write(frame: pd.DataFrame, parts: Sequence[np.ndarray], out: Path) -> Path:
-    """Write beside the final place and move in at once."""
+def write(frame: pd.DataFrame, parts: Sequence[np.ndarray], out: Path) -> Path:
+    """Write the answers of all chunks as one Parquet file: beside its final place, and moved in at once."""
     import numpy as np
 
     out.parent.mkdir(parents=True, exist_ok=True)

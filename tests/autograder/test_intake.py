@@ -50,6 +50,23 @@ def test_the_layouts_of_nbgrader_and_of_a_folder_a_student_are_known(tmp_path, p
     assert rows(room)["ann", NAME].path == path
 
 
+@pytest.mark.parametrize("place", ["", "inbound"])
+def test_of_an_exchange_the_latest_submission_of_each_student_is_taken(tmp_path, place):
+    inbound = tmp_path / "exchange" / place
+    for folder in (
+        f"ann+{NAME}+2026-11-28 09:00:00.000000 UTC+bbbb",
+        f"ann+{NAME}+2026-11-29 18:30:00.000000 UTC+aaaa",
+        f"ben+{NAME}+2026-11-27 07:00:00.000000 UTC",
+    ):
+        path = write(inbound, folder, handed_in())
+        (path.parent / "timestamp.txt").write_text(folder.split("+")[2])
+    room = take(tmp_path / "exchange", tmp_path)
+    assert room.students == ("ann", "ben")
+    assert rows(room)["ann", NAME].timestamp == "2026-11-29 18:30:00.000000 UTC"
+    assert "2 files of this notebook" in rows(room)["ann", NAME].notes[-1]
+    assert not rows(room)["ben", NAME].notes
+
+
 @pytest.mark.parametrize(
     ("file", "student", "number"),
     [

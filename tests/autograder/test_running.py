@@ -38,13 +38,15 @@ def test_a_run_reports_progress_time_and_memory_in_a_private_folder(tmp_path, mo
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
     events = []
-    nb = notebook("import os\nprint(os.getcwd())", "names = ['PYTHONPATH', 'MLFLOW_TRACKING_URI', 'WANDB_MODE']",
+    nb = notebook("import os\nprint(os.getcwd())", "names = ['PYTHONPATH', 'MLFLOW_TRACKING_URI', 'WANDB_MODE', 'ADDED']",
                   "print([os.environ.get(n) for n in names])")  # fmt: skip
     nb.cells.insert(0, new_markdown_cell("# text"))
-    run = running.run_notebook(nb, on_cell=events.append, save_to=tmp_path / "deep" / "done.ipynb")
+    run = running.run_notebook(
+        nb, on_cell=events.append, save_to=tmp_path / "deep" / "done.ipynb", environment={"ADDED": "yes"}
+    )
 
     assert not Path(text_of(run, 1).strip()).exists()
-    assert text_of(run, 3).strip() == "[None, None, 'offline']"
+    assert text_of(run, 3).strip() == "[None, None, 'offline', 'yes']"
     assert [(e.state, e.index, e.total) for e in events[:2]] == [("start", 1, 4), ("done", 1, 4)]
     assert run.seconds > 0
     assert run.peak_mb > 10

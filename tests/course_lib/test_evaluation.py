@@ -97,6 +97,13 @@ def test_slices_score_each_airport_by_itself_and_leave_small_ones_out(january_mo
     assert table.loc["EWR", "auc"] == newark.auc
 
 
+def test_a_gate_without_a_slice_that_is_large_enough_judges_the_whole(january_model, labelled_winter):
+    few = labelled_winter[labelled_winter["month"] == 4].head(300)  # fewer than 200 flights an airport
+    decision = evaluation.gate(january_model, january_model, few)
+    assert not decision.promote
+    assert "on 300 flights" in decision.reasons[0]
+
+
 def test_the_desk_s_model_behaves(january_model, april):
     assert all(result.passed for result in evaluation.behaviours(january_model, april))
 

@@ -68,3 +68,27 @@ def test_a_calibration_figure_shows_the_perfect_line_and_all_groups():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["perfect", "model"]
     assert axes.get_xlim() == axes.get_ylim()
     assert axes.get_ylim()[1] > 0.6
+
+
+def test_the_alternative_text_names_what_is_drawn_and_in_which_units(series):
+    figure = plots.lines(series, xlabel="week", ylabel="AUC (0.5–1)", title="Decay of 2013.")
+    assert plots.alt_text(figure) == "Figure. Decay of 2013. Across: week. Up: AUC (0.5–1). Shown: frozen, new."
+
+
+def test_a_notebook_shows_every_figure_with_its_alternative_text():
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = [
+        "import pandas as pd\nfrom course_lib import plots",
+        "points = pd.Series([1.0, 2.0])\n"
+        "plots.lines({'<fast>': points}, xlabel='hour', ylabel='flights', title='Rush')",
+        "plots.lines({'slow': points}, xlabel='hour', ylabel='flights', title='Night')",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    shown = [cell.outputs[-1].data for cell in notebook.cells[1:]]
+
+    assert [set(one) for one in shown] == [{"text/html", "text/plain"}] * 2
+    assert 'alt="Figure. Rush. Across: hour. Up: flights. Shown: &lt;fast&gt;."' in shown[0]["text/html"]
+    assert 'src="data:image/png;base64,' in shown[1]["text/html"]

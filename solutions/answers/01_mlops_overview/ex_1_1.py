@@ -2,6 +2,10 @@
 def impossible_weather(frame):
     return list((frame["temp"] < -40) | (frame["temp"] > 120))
 
+# %% a limit for the cold feed answer="wrong" expect="compare temp with dewp, not with a limit"
+def impossible_weather(frame):
+    return list(frame["temp"] < 10)
+
 # %% fog is refused answer="wrong" expect="fog was refused"
 def impossible_weather(frame):
     return list(frame["temp"] <= frame["dewp"])

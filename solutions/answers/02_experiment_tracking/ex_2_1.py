@@ -54,6 +54,19 @@ def log_complete_run(tracking_uri, experiment, config, frame, metrics, files):
             mlflow.log_artifact(path)
     return run.info.run_id
 
+# %% no digest of the data answer="wrong" expect="the tag data_sha256"
+def log_complete_run(tracking_uri, experiment, config, frame, metrics, files):
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_experiment(experiment)
+    with mlflow.start_run() as run:
+        mlflow.log_params(config.as_params())
+        mlflow.log_param("months", ",".join(str(m) for m in sorted(frame["month"].unique())))
+        mlflow.log_metrics(metrics)
+        mlflow.log_dict(tracking.environment(), "environment.json")
+        for path in files:
+            mlflow.log_artifact(path)
+    return run.info.run_id
+
 # %% the run object instead of its id answer="wrong" expect="must return the run's id"
 def log_complete_run(tracking_uri, experiment, config, frame, metrics, files):
     mlflow.set_tracking_uri(tracking_uri)

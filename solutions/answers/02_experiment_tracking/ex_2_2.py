@@ -32,9 +32,18 @@ def log_curves(tracking_uri, run_id, curves):
     for step, loss in enumerate(curves["valid"], start=1):
         client.log_metric(run_id, "valid.curve_log_loss", loss, step=step)
 
+# %% opens the run in whatever experiment is active answer="wrong" expect="active experiment ID does not match"
+def log_curves(tracking_uri, run_id, curves):
+    mlflow.set_tracking_uri(tracking_uri)
+    with mlflow.start_run(run_id=run_id):
+        for name, losses in curves.items():
+            for step, loss in enumerate(losses, start=1):
+                mlflow.log_metric(f"{name}.curve_log_loss", loss, step=step)
+
 # %% the old run opened again answer="right"
 def log_curves(tracking_uri, run_id, curves):
     mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     with mlflow.start_run(run_id=run_id):
         for name, losses in curves.items():
             for step, loss in enumerate(losses, start=1):

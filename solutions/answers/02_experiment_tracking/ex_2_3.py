@@ -31,6 +31,17 @@ def early_stop(tracking_uri, run_id, metric, patience):
             break
     return best
 
+# %% in the order in which they were logged answer="wrong" expect="so sort the points by step"
+def early_stop(tracking_uri, run_id, metric, patience):
+    best, keep, bad = float("inf"), 0, 0
+    for point in mlflow.MlflowClient(tracking_uri).get_metric_history(run_id, metric):
+        bad = bad + 1
+        if point.value < best:
+            best, keep, bad = point.value, point.step, 0
+        if bad == patience:
+            break
+    return keep
+
 # %% equal counts as lower answer="wrong" expect="an equal value brings nothing lower"
 def early_stop(tracking_uri, run_id, metric, patience):
     points = sorted(mlflow.MlflowClient(tracking_uri).get_metric_history(run_id, metric), key=lambda p: p.step)

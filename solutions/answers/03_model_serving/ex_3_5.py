@@ -13,6 +13,10 @@ class MicroBatcher:
         return await future
 
 
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+
+
 # %% takes the newest first answer="wrong" expect="callers got each other's answers"
 class MicroBatcher:
     def __init__(self, score, max_batch, max_delay_s):
@@ -38,6 +42,10 @@ class MicroBatcher:
             self.futures.pop().set_result(answer)
 
 
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+
+
 # %% scores every flight alone answer="wrong" expect="every flight was scored alone"
 class MicroBatcher:
     def __init__(self, score, max_batch, max_delay_s):
@@ -45,6 +53,10 @@ class MicroBatcher:
 
     async def submit(self, row, *, deadline_s):
         return self.score([row])[0]
+
+
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% has no eye on the deadline answer="wrong" expect="check the deadline before scoring"
@@ -74,6 +86,10 @@ class MicroBatcher:
             return
         for (_, future), answer in zip(batch, answers):
             future.set_result(answer)
+
+
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% lets an old timer run answer="wrong" expect="the timer of the first batch"
@@ -107,6 +123,10 @@ class MicroBatcher:
             future.set_result(answer)
 
 
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+
+
 # %% forgets its callers when the model fails answer="wrong" expect="its callers were left waiting for ever"
 class MicroBatcher:
     def __init__(self, score, max_batch, max_delay_s):
@@ -136,6 +156,10 @@ class MicroBatcher:
             return
         for (_, future), answer in zip(batch, answers):
             future.set_result(answer)
+
+
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% one task per batch, woken by an event answer="right"
@@ -171,6 +195,10 @@ class MicroBatcher:
         return dict(zip(alive, answers))
 
 
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+
+
 # %% the course's own batcher inside answer="right"
 from course_lib.serving.batching import MicroBatcher as Library
 from course_lib.serving.errors import DeadlineExceeded
@@ -185,3 +213,7 @@ class MicroBatcher:
             return await self.inner.submit(row, deadline_s=deadline_s)
         except DeadlineExceeded as error:
             raise TimeoutError(str(error)) from error
+
+
+def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
+    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)

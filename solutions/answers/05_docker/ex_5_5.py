@@ -1,4 +1,7 @@
 # %% looks at the final file system answer="wrong" expect="its own layer still ships it"
+import re
+
+
 def find_leaks(layers, steps):
     final = {}
     for n, files in enumerate(layers):
@@ -13,6 +16,9 @@ def find_leaks(layers, steps):
     return found + [f"step {n}" for n, step in enumerate(steps) if token.search(step.encode())]
 
 # %% skips what is no text answer="wrong" expect="it is no UTF-8 text"
+import re
+
+
 def find_leaks(layers, steps):
     found = []
     for n, files in enumerate(layers):
@@ -32,6 +38,9 @@ def find_leaks(layers, steps):
     return found + [f"step {n}" for n, step in enumerate(steps) if "TOKEN" in step]
 
 # %% forgets the history answer="wrong" expect="the history shows ENV and ARG"
+import re
+
+
 def find_leaks(layers, steps):
     return [f"layer {n}: {path}" for n, files in enumerate(layers)
             for path, body in files.items() if re.search(rb"desk-[0-9a-f]{24}", body or b"")]
@@ -43,6 +52,9 @@ def find_leaks(layers, steps):
     return found + [f"step {n}" for n, step in enumerate(steps) if "desk-" in step]
 
 # %% loops answer="right"
+import re
+
+
 def find_leaks(layers, steps):
     places = []
     for number in range(len(layers)):
@@ -56,6 +68,9 @@ def find_leaks(layers, steps):
     return places
 
 # %% one character a byte answer="right"
+import re
+
+
 def find_leaks(layers, steps):
     pattern = re.compile("desk-[0-9a-f]{24}")
     places = {f"layer {n}: {p}": (b or b"").decode("latin-1") for n, files in enumerate(layers) for p, b in files.items()}

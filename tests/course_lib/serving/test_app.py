@@ -1,6 +1,7 @@
 import gzip
 import json
 import logging
+import re
 
 import pytest
 
@@ -237,6 +238,15 @@ def test_one_flight_that_breaks_the_model_does_not_break_its_neighbours(flight):
         answers = call.at_once("POST", "/predict", [flight, flight | {"dest": "XXX"}, flight])
 
     assert [answer.status for answer in answers] == [200, 500, 200]
+
+
+def test_the_page_for_people_needs_nothing_from_elsewhere_and_is_not_part_of_the_document(call):
+    answer = call("GET", "/docs")
+
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "//" not in re.sub(r"(?m)^ *//.*|; // .*$", "", answer.body)  # no address of another machine
+    assert "/docs" not in call("GET", "/openapi.json").body["paths"]
 
 
 def test_unknown_paths_and_methods_are_problems_too(call):
