@@ -284,7 +284,7 @@ class Server:
 def _programs(project: Project) -> dict[str, bytes]:
     """Return the programs of the packages that the project declares, as pip would have made them in its environment."""
     found = {}
-    for name in project.declared():
+    for name in ("pip", *project.declared()):
         with contextlib.suppress(metadata.PackageNotFoundError):
             for entry in metadata.distribution(name).entry_points.select(group="console_scripts"):
                 module, _, function = entry.value.partition(" ")[0].partition(":")

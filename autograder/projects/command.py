@@ -57,4 +57,6 @@ def _show(report: Report, console: Console) -> None:
         console.print(mark + Text(f"{requirement.id}  {requirement.title}"))
         if not finding.passed:
             console.print(Text(f"    {finding.evidence}"))
+            if finding.measured:
+                console.print(Text(f"    {finding.measured}", style="dim"))
             console.print(Text(f"    Next: {requirement.advice}", style="cyan"))

@@ -18,11 +18,13 @@ from autograder.projects.model import Requirement, Stage, Unmet
 
 if TYPE_CHECKING:
     from autograder.projects.bench import Bench
+    from autograder.projects.source import Project
 
 __all__ = ["STAGE"]
 
 _START_SECONDS = 60.0
 _OWN = {"DESK02", "DESK04"}  # rules that have a requirement of their own
+_LOCAL_INSTALL = re.compile(r"""(?m)(\bpip3?\s+install\b[^\n&;]*?\s)["']?\.(?:\[([\w,\s-]*)\])?["']?(?=\s|$)""")
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 REQUIREMENTS = (
@@ -136,7 +138,8 @@ def _check_runs(bench: Bench, text: str) -> None:
 
 
 def _check_planned(bench: Bench, text: str, example: Any) -> None:
-    place = bench.fresh(name="image", overlay=bench.trained_files())
+    planned = _without_local_install(text, bench.project)
+    place = bench.fresh(name="image", overlay={**bench.trained_files(), "Dockerfile": planned.encode()})
     number = bench.cell.start_tool("image", place, str(_port(text)))
     told = _first_line(bench, number)
     if "port" not in told:
@@ -151,6 +154,24 @@ def _check_planned(bench: Bench, text: str, example: Any) -> None:
     evidence = f"plan mode: /ready {first['answer']['status']}, /predict {answer['status']}"
     right = answer["status"] == 200 and isinstance(json_of(answer), dict)
     bench.note("container.runs", right and first["answer"]["status"] == 200, evidence)
+
+
+def _without_local_install(dockerfile: str, project: Project) -> str:
+    """Return a Dockerfile for plan mode, which reads names only: what `pip install .` would install, and from where."""
+    table = project.metadata.get("project", {})
+
+    def named(found: re.Match[str]) -> str:
+        extras = [table.get("optional-dependencies", {}).get(name.strip(), []) for name in (found[2] or "").split(",")]
+        return found[1] + " ".join(
+            f"'{one}'" for one in [*table.get("dependencies", []), *(one for extra in extras for one in extra)]
+        )
+
+    planned = _LOCAL_INSTALL.sub(named, dockerfile)
+    place = re.findall(r"(?m)^WORKDIR\s+(\S+)", dockerfile)
+    if planned == dockerfile or not place or "PYTHONPATH" in dockerfile:
+        return planned
+    inside = "/src" if any(path.startswith("src/") for path in project.files) else ""
+    return f"{planned.rstrip()}\nENV PYTHONPATH={place[-1]}{inside}\n"
 
 
 def _port(text: str) -> int:
@@ -172,4 +193,4 @@ def _first_line(bench: Bench, number: int) -> dict[str, Any]:
     return {}
 
 
-STAGE = Stage("container", REQUIREMENTS, _run, blind=(".github", "tests", "README.md"))
+STAGE = Stage("container", REQUIREMENTS, _run, blind=(".github", "tests"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autograder.projects.bench import NOT_CODE, Server, json_of
 from autograder.projects.bounds import outside, request_schema
 from autograder.projects.exposition import grown
+from autograder.projects.holdout import holdout
 from autograder.projects.model import Requirement, Stage, Unmet
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _check_bounds(bench: Bench, server: Server, example: dict[str, Any]) -> None
 
 
 def _check_skill(bench: Bench, server: Server) -> None:
-    rows = _holdout(bench.project.text(bench.setting("holdout")) or "")
+    rows = holdout(bench.project.text(bench.setting("holdout")) or "")
     if len(rows) < _ROWS:
         bench.note(
             "serve.skill",
@@ -171,18 +172,6 @@ def _check_skill(bench: Bench, server: Server) -> None:
     most = max(labels.count(label) for label in labels) / len(rows)
     evidence = f"{len(rows)} rows: {right:.3f} right; the most frequent label: {most:.3f}"
     bench.note("serve.skill", right >= most + _MARGIN, evidence)
-
-
-def _holdout(text: str) -> list[dict[str, Any]]:
-    rows = []
-    for line in text.splitlines()[:500]:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("request"), dict) and "label" in row:
-            rows.append(row)
-    return rows
 
 
 def _check_metrics(bench: Bench, server: Server, example: dict[str, Any]) -> None:

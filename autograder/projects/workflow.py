@@ -97,7 +97,8 @@ def _check_runs(bench: Bench, name: str) -> None:
     green = _push(bench, name, {})
     ran = any(job["steps"] for job in green.get("jobs", []))
     passed = green.get("conclusion") == "success" and ran
-    bench.note("ci.green", passed, f"{name} on a push: {_told(green)}")
+    said = "" if passed else " / ".join(str(green.get("log", "")).strip().splitlines()[-3:])
+    bench.note("ci.green", passed, f"{name} on a push: {_told(green)}", said)
     red = _push(bench, name, plant(bench, "swapped"))
     evidence = f"{name} on a push with `predict` giving 1 − p: {_told(red)}"
     bench.note(

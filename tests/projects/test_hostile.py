@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 import uuid
 from dataclasses import replace
@@ -227,3 +229,17 @@ def test_links_out_of_the_project_and_git_are_not_read(tmp_path, canary):
     (folder / "folder").symlink_to(tmp_path)
     files = read_project(folder, KINDS)[0].files
     assert not [name for name in files if name.startswith((".git/", "link", "folder"))]
+
+
+def test_a_grader_that_is_killed_leaves_nothing_behind(mark):
+    program = (
+        "import sys; from autograder.projects.cell import Cell\n"
+        "with Cell() as cell:\n"
+        "    cell.start(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work'); print('up', flush=True)\n"
+        "    cell.run(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work', seconds=600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, mark], stdout=subprocess.PIPE, text=True) as grader:
+        assert grader.stdout is not None
+        assert grader.stdout.readline() == "up\n"
+        grader.kill()
+    assert living(mark) == []

@@ -12,6 +12,7 @@ from autograder.cli import app
 from autograder.projects import tracking, world
 from autograder.projects.bench import grade
 from autograder.projects.bounds import outside, request_schema
+from autograder.projects.container import _without_local_install
 from autograder.projects.exposition import grown, samples, values
 from autograder.projects.kinds import KINDS
 from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet
@@ -151,3 +152,14 @@ def test_what_cannot_be_graded_is_a_clear_error(references, tmp_path, arguments,
     done = CliRunner().invoke(app, ["project", *(places.get(word, word) for word in arguments)])
     assert isinstance(done.exception, ProjectError)
     assert message in str(done.exception)
+
+
+def test_an_install_of_the_project_itself_is_planned_as_what_it_declares(references):
+    project, _ = read_project(references / "model-api", KINDS)
+    planned = _without_local_install("FROM x\nWORKDIR /app\nRUN pip install --no-cache-dir '.[dev]'\n", project)
+    assert "'numpy>=1.26'" in planned
+    assert "'pytest>=8'" in planned
+    assert "mlflow" not in planned
+    assert planned.endswith("ENV PYTHONPATH=/app/src\n")
+    other = "FROM x\nRUN pip install --no-cache-dir -r requirements.txt\n"
+    assert _without_local_install(other, project) == other
