@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Bundle", "BundleError", "make_bundle", "secrets_in", "write_bundle"]
 
 NAME = "mlops-course"  # the folder inside the archive
-_TARGETS = ("help", "env", "lab", "engines", "clean")  # of the Makefile: what a learner uses
-_COPIED = ("pyproject.toml", "requirements.lock", "LICENSE", "LICENSE-text", ".gitignore")
+_TARGETS = ("help", "env", "lab", "engines", "vllm", "clean")  # of the Makefile: what a learner uses
+_COPIED = (
+    "pyproject.toml", "requirements.lock", "requirements-vllm.in", "requirements-vllm.lock",
+    "LICENSE", "LICENSE-text", ".gitignore",
+)  # fmt: skip
 _PACKAGES = ("course_lib", "autograder")
 _NOT_PACKED = ("__pycache__", ".ipynb_checkpoints")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip file holds a time for each file: always this one

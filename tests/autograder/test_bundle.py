@@ -31,8 +31,14 @@ def tiny_root(tiny_course):
     """The tiny course with the project's own files around it."""
     for name in ("course_lib", "autograder", "docs", "scripts"):
         shutil.copytree(ROOT / name, tiny_course / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "requirements.lock", "LICENSE", "LICENSE-text", ".gitignore", "Makefile"):
-        shutil.copy(ROOT / name, tiny_course / name)
+    for path in (
+        *ROOT.glob("requirements*"),
+        ROOT / "pyproject.toml",
+        *ROOT.glob("LICENSE*"),
+        ROOT / ".gitignore",
+        ROOT / "Makefile",
+    ):
+        shutil.copy(path, tiny_course / path.name)
     return tiny_course
 
 
@@ -61,7 +67,7 @@ def test_no_hidden_test_stands_anywhere_and_no_solution_in_a_notebook(bundle):
 def test_neither_sources_nor_answers_nor_tests_are_in_it(bundle):
     assert {name.partition("/")[0] for name in bundle.files} == {
         "notebooks", "course_lib", "autograder", "scripts", "Makefile", "README.md", "pyproject.toml",
-        "requirements.lock", "LICENSE", "LICENSE-text", ".gitignore",
+        "requirements.lock", "requirements-vllm.in", "requirements-vllm.lock", "LICENSE", "LICENSE-text", ".gitignore",
     }  # fmt: skip
     assert not [name for name in bundle.files if "__pycache__" in name or name.endswith((".pyc", ".db"))]
 
@@ -80,7 +86,7 @@ def test_the_same_sources_give_the_same_bytes(bundle):
 def test_the_makefile_has_what_a_learner_uses_and_its_scripts_are_there(bundle):
     text = bundle.files["Makefile"].decode()
     targets = set(re.findall(r"^([a-z]+):", text, re.M))
-    assert targets == {"help", "env", "lab", "engines", "clean"}
+    assert targets == {"help", "env", "lab", "engines", "vllm", "clean"}
     for script in re.findall(r"scripts/[\w.]+", text):
         assert script in bundle.files
 
@@ -142,5 +148,5 @@ def test_a_folder_with_something_in_it_is_not_overwritten(bundle, tmp_path):
 def test_a_makefile_keeps_its_settings_and_loses_the_other_targets():
     text = "BIN := x\n\n.PHONY: help lab test\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n\ntest:\n\t@c\n"
     assert learner_makefile(text) == (
-        "BIN := x\n\n.PHONY: help env lab engines clean\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n"
+        "BIN := x\n\n.PHONY: help env lab engines vllm clean\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n"
     )
