@@ -21,6 +21,8 @@ from course_lib.cloud.plan import NEVER, Plan, read_plan, resolve
 
 __all__ = ["Plan", "Pod", "Rollout", "Second", "read_plan", "resolve", "simulate_rollout"]
 
+_MARGIN = 2  # seconds that are shown after the last new server has begun to answer
+
 
 @dataclass
 class Pod:
@@ -70,7 +72,7 @@ class Rollout:
     seconds
         Length of the update, from its first action to its last: the last old pod gone, or the deadline.
     unavailable_seconds
-        Seconds in which no pod could answer.
+        Seconds of the timeline in which no pod could answer.
     requests, dropped
         Requests that were sent, and those that got no answer.
     fewest_available
@@ -80,7 +82,8 @@ class Rollout:
     most_existing
         Largest number of pods, terminating ones included: what the nodes must have room for.
     timeline
-        The same by second.
+        The same by second: from ``drain_seconds`` before the update to its end, and on until the last server that ever
+        answers has answered for 2 s. Without a readiness probe that is long after the update called itself complete.
     why
         Why requests were lost or the update stuck, in words; empty if all went well.
     """
@@ -264,7 +267,7 @@ def _measure(control: _Controller, outcome: Literal["complete", "stuck"], traffi
     reasons: dict[str, None] = {}  # a set that keeps its order
     timeline: list[Second] = []
     unavailable = 0
-    for now in range(-traffic.drain, end + 1):
+    for now in range(-traffic.drain, max(end, *(pod.serves + _MARGIN for pod in pods if pod.serves < NEVER)) + 1):
         known = [pod for pod in pods if traffic.known(pod, now)]
         fates = [traffic.fate(pod, now) for pod in known]
         lost = rate * sum(map(bool, fates)) / len(known) if known else float(rate)

@@ -122,6 +122,20 @@ def test_without_a_readiness_probe_requests_reach_pods_that_cannot_answer():
     assert "could not answer yet" in found.why[0]
 
 
+@pytest.mark.parametrize("start", [8, 20, 60])
+def test_without_a_readiness_probe_every_request_is_lost_until_the_servers_are_up(start):
+    def as_found(spec, pod, container):
+        rolling(1, 1)(spec, pod, container)
+        spec.pop("minReadySeconds")
+        for key in ("readinessProbe", "startupProbe", "livenessProbe", "lifecycle"):
+            container.pop(key)
+
+    found = run(api(2, as_found), start_seconds=start)
+    assert found.unavailable_seconds == start
+    assert found.dropped == 10 * start
+    assert [second.dropped for second in found.timeline[-3:]] == [0, 0, 0]
+
+
 def test_without_a_readiness_probe_a_broken_version_takes_over():
     found = run(api(change=lambda spec, pod, container: container.pop("readinessProbe")), bad_version=True)
     assert found.outcome == "complete"
@@ -216,3 +230,4 @@ def test_a_time_that_is_no_number_of_seconds_is_an_error(options):
 def test_the_figure_has_a_panel_a_rollout():
     drawn = figures.timeline_figure({"good": run(api()), "bad": run(api(), bad_version=True)})
     assert [axes.get_title().split(":")[0] for axes in drawn.axes] == ["good", "bad"]
+    assert drawn.axes[0].get_xlim() == drawn.axes[1].get_xlim()
