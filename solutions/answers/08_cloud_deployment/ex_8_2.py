@@ -1,13 +1,13 @@
 # %% reads the first page only answer="wrong" expect="first page of S3's list"
-def copy_all(clouds, source, target, prefix):
+def copy_all(urls, source, target, prefix):
     def keys(address):
         scheme, name = address.split("://")
         if scheme == "s3":
-            found = cloud.aws.client("s3", clouds["s3"]).list_objects_v2(Bucket=name, Prefix=prefix)
+            found = cloud.aws.client("s3", urls["s3"]).list_objects_v2(Bucket=name, Prefix=prefix)
             return [one["Key"] for one in found.get("Contents", [])]
-        return storage.open_store(address, clouds).keys(prefix)
+        return storage.open_store(address, urls).keys(prefix)
 
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     for key in keys(source):
         if key not in other.keys(prefix):
             other.write(key, one.read(key))
@@ -17,8 +17,8 @@ def copy_all(clouds, source, target, prefix):
 
 
 # %% copies everything answer="wrong" expect="outside the prefix"
-def copy_all(clouds, source, target, prefix):
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+def copy_all(urls, source, target, prefix):
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     for key in one.keys():
         if key not in other.keys():
             other.write(key, one.read(key))
@@ -28,8 +28,8 @@ def copy_all(clouds, source, target, prefix):
 
 
 # %% takes bytes for text answer="wrong" expect="the target's bytes are not the source's"
-def copy_all(clouds, source, target, prefix):
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+def copy_all(urls, source, target, prefix):
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     for key in one.keys(prefix):
         text = one.read(key).decode("utf-8", errors="replace")
         if key not in other.keys(prefix):
@@ -38,27 +38,27 @@ def copy_all(clouds, source, target, prefix):
 
 
 # %% overwrites what was published answer="wrong" expect="must not be overwritten"
-def copy_all(clouds, source, target, prefix):
+def copy_all(urls, source, target, prefix):
     def put(key, body):
         scheme, name = target.split("://")
         if scheme == "s3":
-            cloud.aws.client("s3", clouds["s3"]).put_object(Bucket=name, Key=key, Body=body)
+            cloud.aws.client("s3", urls["s3"]).put_object(Bucket=name, Key=key, Body=body)
         elif scheme == "az":
-            cloud.azure.client(clouds["az"]).get_container_client(name).upload_blob(key, body, overwrite=True)
+            cloud.azure.client(urls["az"]).get_container_client(name).upload_blob(key, body, overwrite=True)
         else:
-            cloud.gcp.client(clouds["gs"]).bucket(name).blob(key).upload_from_string(body)
+            cloud.gcp.client(urls["gs"]).bucket(name).blob(key).upload_from_string(body)
 
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     for key in one.keys(prefix):
         put(key, one.read(key))
     return {key: hashlib.sha256(other.read(key)).hexdigest() for key in one.keys(prefix)}
 
 
 # %% knows S3 and Google only answer="wrong" expect="KeyError"
-def copy_all(clouds, source, target, prefix):
+def copy_all(urls, source, target, prefix):
     def opened(address):
         scheme, name = address.split("://")
-        return {"s3": storage.S3Store, "gs": storage.GoogleStore}[scheme](clouds[scheme], name)
+        return {"s3": storage.S3Store, "gs": storage.GoogleStore}[scheme](urls[scheme], name)
 
     one, other = opened(source), opened(target)
     for key in one.keys(prefix):
@@ -68,8 +68,8 @@ def copy_all(clouds, source, target, prefix):
 
 
 # %% returns every key of the target answer="wrong" expect="the digests of a copy"
-def copy_all(clouds, source, target, prefix):
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+def copy_all(urls, source, target, prefix):
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     for key in one.keys(prefix):
         if key not in other.keys(prefix):
             other.write(key, one.read(key))
@@ -79,8 +79,8 @@ def copy_all(clouds, source, target, prefix):
 
 
 # %% with the course's stores answer="right"
-def copy_all(clouds, source, target, prefix):
-    one, other = storage.open_store(source, clouds), storage.open_store(target, clouds)
+def copy_all(urls, source, target, prefix):
+    one, other = storage.open_store(source, urls), storage.open_store(target, urls)
     there = set(other.keys(prefix))
     for key in one.keys(prefix):
         body = one.read(key)
@@ -145,9 +145,9 @@ class _Google:
         self.bucket.blob(key).upload_from_string(body)
 
 
-def copy_all(clouds, source, target, prefix):
+def copy_all(urls, source, target, prefix):
     kinds, digests = {"s3": _S3, "az": _Azure, "gs": _Google}, {}
-    one, other = (kinds[scheme](clouds[scheme], name) for scheme, name in (address.split("://") for address in (source, target)))
+    one, other = (kinds[scheme](urls[scheme], name) for scheme, name in (address.split("://") for address in (source, target)))
     for key in one.keys(prefix):
         body, there = one.read(key), other.read(key)
         if there is None:

@@ -45,6 +45,15 @@ def trainer_policy(bucket):
         {"Effect": "Deny", "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": f"{arn}/*"}]}
 
 
+# %% forbids to delete objects, not their versions answer="wrong" expect="s3:DeleteObjectVersion is allowed"
+def trainer_policy(bucket):
+    arn = f"arn:aws:s3:::{bucket}"
+    return {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn, "Condition": {"StringLike": {"s3:prefix": "models/late-flights/*"}}},
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"{arn}/models/late-flights/*"},
+        {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": f"{arn}/*"}]}
+
+
 # %% denies what is not its own answer="wrong" expect="takes away more than was asked for"
 def trainer_policy(bucket):
     arn = f"arn:aws:s3:::{bucket}"

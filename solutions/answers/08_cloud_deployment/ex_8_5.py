@@ -75,6 +75,23 @@ def hardened(manifests):
                     "spec": {"minAvailable": "100%", "selector": made[0]["spec"]["selector"]}}]
 
 
+# %% takes one away first answer="wrong" expect="before its successor is ready"
+def hardened(manifests):
+    made = cloud.manifests.api(image="registry.example/late-flights:1.0.0", name="late-flights", replicas=2)
+    deployment = made[0]["spec"]
+    deployment["replicas"], deployment["strategy"]["rollingUpdate"]["maxUnavailable"] = 2, 1
+    return [one for one in made if one["kind"] in {"Deployment", "PodDisruptionBudget"}]
+
+
+# %% asks a path that the app does not have answer="wrong" expect="only /ready says that the model is loaded"
+def hardened(manifests):
+    made = cloud.manifests.api(image="registry.example/late-flights:1.0.0", name="late-flights", replicas=2)
+    deployment = made[0]["spec"]
+    deployment["replicas"] = 2
+    deployment["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] = "/readyz"
+    return [one for one in made if one["kind"] in {"Deployment", "PodDisruptionBudget"}]
+
+
 # %% taken from the course's manifests answer="right"
 def hardened(manifests):
     old = next(one for one in manifests if one["kind"] == "Deployment")
