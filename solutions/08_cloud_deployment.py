@@ -119,7 +119,7 @@ pd.DataFrame([*reasons, *others], columns=["part", "of the answer"]).set_index("
 # - `frameworks`: how many frameworks the models come from; `runs_servers`: whether the team operates servers;
 # - `data_may_leave`: whether requests may be sent to a provider of models.
 #
-# Return its **key** (the column `key` above). The first question that settles it decides: **1.** a device → `"edge"`; a laptop → `"local"`.
+# Return the **key** of a row of the matrix (the column `key` above). The first question that settles it decides: **1.** a device → `"edge"`; a laptop → `"local"`.
 # **2.** A model of your own: more than one framework → `"multi-model"`, else `"custom-model"`. **3.** Requests may not
 # leave → `"self-hosted-llm"`. **4.** A closed model → `"managed-llm"`. **5.** Open weights: `"self-hosted-llm"` if the team
 # runs servers, else `"managed-llm"`: the managed platforms offer open weights too.
@@ -722,8 +722,8 @@ cloud.figures.traffic_figure(steps)
 
 # %% [markdown]
 # *Figure: share of calls that blue and green answered, in three steps, with the share that was given as a diamond. The bars
-# lie near the diamonds: green answers roughly a tenth of the calls, then about half, then all. 40 calls scatter: in the first
-# step green answers somewhat more than its tenth.*
+# lie near the diamonds: green answers roughly a tenth of the calls, then about half, then all. 40 calls scatter: a share may
+# lie several points beside its diamond, most visibly in the first step.*
 #
 # What the provider's SDK raises tells whose turn it is, as the status codes of notebook 3 did:
 
