@@ -119,10 +119,11 @@ pd.DataFrame([*reasons, *others], columns=["part", "of the answer"]).set_index("
 # - `frameworks`: how many frameworks the models come from; `runs_servers`: whether the team operates servers;
 # - `data_may_leave`: whether requests may be sent to a provider of models.
 #
-# Return the **key** of a row of the matrix (the column `key` above). The first question that settles it decides: **1.** a device → `"edge"`; a laptop → `"local"`.
-# **2.** A model of your own: more than one framework → `"multi-model"`, else `"custom-model"`. **3.** Requests may not
-# leave → `"self-hosted-llm"`. **4.** A closed model → `"managed-llm"`. **5.** Open weights: `"self-hosted-llm"` if the team
-# runs servers, else `"managed-llm"`: the managed platforms offer open weights too.
+# Return the **key** of a row of the matrix (the column `key` above). The first question that settles it decides: **1.** a
+# device → `"edge"`; a laptop → `"local"`. **2.** A model of your own: more than one framework → `"multi-model"`, else
+# `"custom-model"`. **3.** Requests may not leave → `"self-hosted-llm"`. **4.** A closed model → `"managed-llm"`. **5.**
+# Open weights: `"self-hosted-llm"` if the team runs servers, else `"managed-llm"`: the managed platforms offer open weights
+# too.
 #
 # Example: `choose_path({"model": "foundation", "where": "cloud", "frameworks": 1, "runs_servers": False,
 # "data_may_leave": True})` → `"managed-llm"`.
@@ -698,8 +699,8 @@ deploy(clouds.aws, clouds.runtime, release, [EXAMPLE])  # the endpoint is there 
 
 # %% [markdown]
 # The policy was the only thing that was missing. Here the emulator forgives twice. A real endpoint takes minutes: wait with
-# `sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=…)` before you ask. And a *Failed* one does not recover when the
-# role is mended: it must be deleted and made again.
+# `sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=…)` before you ask. And a *Failed* one does not recover
+# when the role is mended: it must be deleted and made again.
 #
 # Now a **canary**: green gets 10 % of the traffic, then half, then all. The
 # reply says which variant answered.
@@ -816,8 +817,9 @@ stack.remove(clouds.aws, "night-desk")
 pd.Series({kind: ", ".join(found) for kind, found in everything(clouds.aws).items()}, name="there is").to_frame()
 
 # %% [markdown]
-# One call made bucket, repository and role, and one call removed them: what the lists still have belongs to the endpoint. That is the best tear-down there is, with one catch: a bucket that is not
-# empty, or anything that was made beside the file, stays.
+# One call made bucket, repository and role, and one call removed them: what the lists still have belongs to the endpoint.
+# That is the best tear-down there is, with one catch: a bucket that is not empty, or anything that was made beside the
+# file, stays.
 #
 # ## 8.7 Kubernetes: an update that nobody notices
 #
@@ -875,7 +877,8 @@ list(hurt.why)
 #   lets one pod go.
 #
 # The longest request takes 10 s; nodes hear of a pod that goes within 2 s. Name, labels, image and port stay. The app answers
-# `/ready` (the model is loaded) and `/health` (the process lives). `cloud.validate` must find nothing. Example: `hardened(FRAGILE)[0]["kind"]` → `"Deployment"`.
+# `/ready` (the model is loaded) and `/health` (the process lives). `cloud.validate` must find nothing. Example:
+# `hardened(FRAGILE)[0]["kind"]` → `"Deployment"`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -974,15 +977,15 @@ cloud.figures.timeline_figure({"as found on the web": hurt, "hardened": saved})
 # %% [markdown]
 # *Figure: two panels over the seconds of the update, each with the ready pods of the old and the new version. Above, the
 # fragile Deployment: the new pods count as ready at second 0, the old ones go, and every request is lost until the new servers
-# are up at second 8. Below, the hardened one: an old pod goes only when a new one is ready, and nothing is lost. The update takes
-# longer, and nobody notices.*
+# are up at second 8. Below, the hardened one: an old pod goes only when a new one is ready, and nothing is lost. The update
+# takes longer, and nobody notices.*
 #
 # A readiness probe that asks the right question, and five seconds of waiting: that is most of what "zero downtime" is.
 #
 # ## 8.8 What does it cost?
 #
-# A **function** (serverless) is paid by use, a **machine** by the hour, used or not. The prices below are examples of the region
-# us-east-1 with their date and page; read the page again before you decide anything.
+# A **function** (serverless) is paid by use, a **machine** by the hour, used or not. The prices below are examples of the
+# region us-east-1 with their date and page; read the page again before you decide anything.
 
 # %%
 pd.DataFrame([{"what": one.what, "USD": f"{one.amount:.10f}".rstrip("0"), "per": one.unit,
@@ -990,10 +993,10 @@ pd.DataFrame([{"what": one.what, "USD": f"{one.amount:.10f}".rstrip("0"), "per":
               for one in costs.EXAMPLES.values()]).set_index("what")
 
 # %% [markdown]
-# Three ways to serve the same model. What is not a price is **assumed** here; measure yours (notebook 3). A call takes 0.1 s and
-# 0.5 GB; a machine answers 200 predictions a second, one with a GPU 2,000. `peak` is the busiest hour's rate over the month's
-# average: at 4 there must be machines for four times the average. Two machines always run, so that one may fail; the GPU way has
-# one to begin with, and takes that risk.
+# Three ways to serve the same model. What is not a price is **assumed** here; measure yours (notebook 3). A call takes 0.1
+# s and 0.5 GB; a machine answers 200 predictions a second, one with a GPU 2,000. `peak` is the busiest hour's rate over the
+# month's average: at 4 there must be machines for four times the average. Two machines always run, so that one may fail;
+# the GPU way has one to begin with, and takes that risk.
 
 # %%
 ways = {
@@ -1174,8 +1177,8 @@ def delete_plain(url, kind, name):
 # Write `tear_down(url, project)`: delete everything in AWS (at `url`) that carries the tag `project`, and **nothing else**.
 # `teardown.inventory(url, project)` lists it as dicts with `kind` (`endpoint`, `endpoint-config`, `model`, `alarm`,
 # `repository`, `bucket`, `role`) and `name`, in an order in which they can be deleted; `delete_plain` above deletes the four
-# plain kinds. A role here has inline policies only; attached ones, which would have to be detached first, do not occur. Return the sorted list of what
-# was deleted, as texts `"kind name"`. A second run finds nothing and returns `[]`.
+# plain kinds. A role here has inline policies only; attached ones, which would have to be detached first, do not occur.
+# Return the sorted list of what was deleted, as texts `"kind name"`. A second run finds nothing and returns `[]`.
 #
 # Example: `tear_down(clouds.aws, "late-flights")` → `["alarm late-flights-refused", "bucket desk-models", …]`.
 #
@@ -1259,8 +1262,8 @@ tear_down(clouds.aws, "late-flights")
 
 # %% [markdown]
 # Azure and Google Cloud keep their books elsewhere. Azure's container goes with its content; Google's bucket must be emptied
-# first, as in S3, and `remove` does that. Then the proof: a second run finds nothing by its tag, and the list of each kind, read
-# without asking for a tag, is empty.
+# first, as in S3, and `remove` does that. Then the proof: a second run finds nothing by its tag, and the list of each kind,
+# read without asking for a tag, is empty.
 
 # %%
 for scheme in ("az", "gs"):
@@ -1290,10 +1293,10 @@ print(len(psutil.Process().children(recursive=True)), "processes left")
 #
 # The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
 # which step waits for which, runs each in a container of its own, keeps what each one made, and can begin again at the step
-# that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin, and the
-# same steps are written for it in `course_lib/retraining/airflow_dag.py`. This is the loop of notebook 6, cut into six steps that
-# share nothing but files, compiled to what a Kubeflow server takes. Nobody wrote the order down: it follows from whose output a
-# step takes.
+# that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin,
+# and the same steps are written for it in `course_lib/retraining/airflow_dag.py`. This is the loop of notebook 6, cut into
+# six steps that share nothing but files, compiled to what a Kubeflow server takes. Nobody wrote the order down: it follows
+# from whose output a step takes.
 
 # %%
 WORK = tempfile.TemporaryDirectory(prefix="course-08-")  # removed when the kernel ends
@@ -1328,13 +1331,13 @@ if orchestrator:
 # > *Walk me through how you would deploy your model to a cloud. What do you choose, who may do what, and how do you know
 # > tomorrow that it costs what you expected?*
 #
-# Answer in your own words, about 200 words. Exercises 8.1, 8.3, 8.4, 8.5 and 8.6 are your evidence in code, the tables of section 8.8 your
-# numbers.
+# Answer in your own words, about 200 words. Exercises 8.1, 8.3, 8.4, 8.5 and 8.6 are your evidence in code, the tables of
+# section 8.8 your numbers.
 #
 # **How it is graded (4 points, one each):** 1. *Path:* a need, a choice, and when another would be better. 2. *Permissions:* a
-# role per job, least privilege by action *and* resource, an explicit Deny where it must hold. 3. *Change:* a canary or a rolling
-# update, with the probe and the numbers that stop it; infrastructure as a file. 4. *Money:* by use against by the hour, a
-# break-even with a number, tags, and a tear-down that was checked.
+# role per job, least privilege by action *and* resource, an explicit Deny where it must hold. 3. *Change:* a canary or a
+# rolling update, with the probe and the numbers that stop it; infrastructure as a file. 4. *Money:* by use against by the
+# hour, a break-even with a number, tags, and a tear-down that was checked.
 #
 # *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 8`
 
@@ -1346,13 +1349,14 @@ if orchestrator:
 # Each job has a role of its own. The trainer may list, read and write below one prefix, and an explicit Deny keeps it from
 # deleting versions even if somebody gives it more later. I check policies by evaluating requests, not by reading them.
 #
-# What exists is described in a file that is linted and reviewed. A new version gets a tenth of the traffic, then half, then all;
-# an alarm on errors stops it. On Kubernetes a readiness probe, maxUnavailable 0, a preStop hook and a grace period longer than
-# the longest request lose no request; a broken version gets stuck while the old one serves.
+# What exists is described in a file that is linted and reviewed. A new version gets a tenth of the traffic, then half, then
+# all; an alarm on errors stops it. On Kubernetes a readiness probe, maxUnavailable 0, a preStop hook and a grace period
+# longer than the longest request lose no request; a broken version gets stuck while the old one serves.
 #
 # Money: a function costs nothing when nobody asks. With 0.1 s and 0.5 GB a call, one small machine is cheaper from about 58
-# million predictions a month, two from twice that. Everything carries a tag; the tear-down goes by the tag, includes versions and
-# policies, and its second run must find nothing. One limit: an emulator has no bill, so I set a budget alarm in the real account.
+# million predictions a month, two from twice that. Everything carries a tag; the tear-down goes by the tag, includes
+# versions and policies, and its second run must find nothing. One limit: an emulator has no bill, so I set a budget alarm
+# in the real account.
 
 # %% [markdown]
 # ## State of the desk
