@@ -33,7 +33,9 @@ def room(tmp_path_factory):
     shutil.copytree(SOURCES, root / "solutions")
     for name in ("course_lib", "autograder", "docs", "scripts"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "requirements.lock", "LICENSE", "LICENSE-text", ".gitignore", "Makefile"):
+    for path in (*ROOT.glob("requirements*"), *ROOT.glob("LICENSE*")):
+        shutil.copy(path, root / path.name)
+    for name in ("pyproject.toml", ".gitignore", "Makefile"):
         shutil.copy(ROOT / name, root / name)
     (root / ".venv" / "bin").mkdir(parents=True)
     for name in ("python", "jupyter"):
