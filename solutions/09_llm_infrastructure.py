@@ -173,8 +173,8 @@ checks.equal(kv_bytes_per_token({"num_hidden_layers": 2, "num_attention_heads": 
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# What is left on a GPU of 80 GB after the weights (16 bits each, and 2 GB for the rest), divided by conversations of 2,000
-# tokens:
+# Of a GPU of 80 GB a server uses 90 %. What is left of that after the weights (16 bits each) and 2 GB for the rest, divided by
+# conversations of 2,000 tokens:
 
 # %%
 card = sizing.GPUS["A100-80GB"]
@@ -193,7 +193,7 @@ pd.DataFrame(weighed).T.rename_axis("model").round(1).astype({"conversations": i
 #
 # How long an answer gets is not known beforehand. Early servers reserved room for the longest possible one, 2,048 tokens say,
 # in one piece. **PagedAttention** hands out small blocks as an answer grows, and a table per sequence says where they are: an
-# idea as old as virtual memory. Here two requests begin with the same eight tokens, in blocks of four:
+# idea as old as virtual memory. Here three requests begin with the same eight tokens, in blocks of four:
 
 # %%
 cache = llm.PagedCache(blocks=8, block_size=4)
@@ -609,7 +609,8 @@ crowd = llm.Client(big.url, big.model)
 print(f"{big.engine} is ready; waited {time.perf_counter() - waited:.0f} s more")
 
 # %% [markdown]
-# First by hand: 16 questions, one after the other and then all at once, on both servers, 16 tokens an answer.
+# First by hand: 16 questions, one after the other and then all at once, 16 tokens an answer. Where vLLM runs, the small llama.cpp
+# answers them too:
 
 # %%
 cities = ("Chicago", "Miami", "Boston", "Denver")
@@ -625,9 +626,9 @@ for server, client in ((big, crowd), (small, ask)):
 pd.DataFrame(measured).T[["TTFT p50 (ms)", "TPOT p50 (ms)", "tokens/s"]].rename_axis("server")
 
 # %% [markdown]
-# Many at once bring more tokens a second where the server batches them, and each user waits longer for each of theirs. The two
-# servers are not alike: vLLM computes with 16-bit weights on two cores, the small llama.cpp with 4-bit weights on one, in 4
-# slots. llama.cpp is made for one person at a machine and starts in a second; vLLM is made for crowds.
+# On quiet cores many at once bring more tokens a second where the server batches them, and each user waits longer for each of
+# theirs. vLLM and llama.cpp are not alike: vLLM computes with 16-bit weights on two cores; the small llama.cpp with 4-bit weights
+# on one, four requests at a time. llama.cpp is made for one person at a machine and starts in a second; vLLM for crowds.
 #
 # ### Exercise 9.5 · A latency report (4 points)
 #
@@ -636,12 +637,12 @@ pd.DataFrame(measured).T[["TTFT p50 (ms)", "TPOT p50 (ms)", "tokens/s"]].rename_
 #
 # - `failed`: the number of failed requests;
 # - `ttft_p95_ms`: the 95th percentile of the time to first token, over the requests that were answered;
-# - `tpot_p50_ms`: the median of the requests' time per output token **after the first**, over the requests with two tokens or
+# - `tpot_p50_ms`: the median (nearest rank) of the requests' time per output token **after the first**, over the requests with two tokens or
 #   more: the first token has its own metric;
-# - `tokens_per_s`: all tokens, divided by the time from the first request sent to the last token.
+# - `tokens_per_s`: all tokens, divided by the time from the first request sent (a failed one too) to the last token.
 #
-# `llm.timing.percentile(values, share)` gives percentiles (`share` 0.95 or 0.5). Example: sent at 0, tokens at 1, 2, 3 →
-# TTFT 1000 ms, TPOT 1000 ms, 1 token/s.
+# `llm.timing.percentile(values, share)` gives percentiles (`share` 0.95 or 0.5). At least one request has two
+# tokens. Example: sent at 0, tokens at 1, 2, 3 → TTFT 1000 ms, TPOT 1000 ms, 1 token/s.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -719,7 +720,7 @@ checks.close(early["tokens_per_s"], 2 / 11, what="tokens_per_s where the first r
 # %%
 questions = [f"{letter} Mention gate {k}." for k, letter in enumerate(letters * 4)]
 steps = llm.loadtest.curve(big.url, big.model, USERS, prompts=questions, max_tokens=16, step_s=STEP_S)
-table = pd.DataFrame({f"{step.users} users": step.latencies.row() for step in steps}).T.rename_axis(big.engine)
+table = pd.DataFrame({f"{step.users} user{'s' if step.users > 1 else ''}": step.latencies.row() for step in steps}).T.rename_axis(big.engine)
 table.drop(columns="TTFT p50 (ms)").astype({"requests": int, "failed": int})
 
 # %%
@@ -777,7 +778,7 @@ pd.DataFrame(warmed).T.rename_axis("request")
 
 # %% [markdown]
 # The server counts all this itself. Its metrics are what you alert on (notebook 6): waiting requests first, then the share of
-# the cache in use, then preemptions.
+# the cache in use, then preemptions. llama.cpp calls waiting *deferred*, and its metrics have no word for the other two.
 
 # %%
 WATCH = ("requests_running", "requests_waiting", "requests_processing", "requests_deferred", "kv_cache_usage_perc",
@@ -791,7 +792,7 @@ pd.Series(seen, name="value").rename_axis(big.engine).to_frame().sort_index()
 # ## 9.7 Fewer bits
 #
 # Decoding is limited by reading weights. Half the bytes, nearly twice the tokens: that is why models are **quantised**. Each
-# group of weights shares a scale, and each weight becomes a small whole number. What does it cost? The job of section 9.1 ran
+# group of weights shares a scale and a smallest value, and each weight becomes a small whole number. What does it cost? The job of section 9.1 ran
 # the same file through a forward pass in NumPy (`course_lib/llm/transformer.py`, one page), rounded its layers in three ways,
 # and asked how surprised the model is by our text. **Perplexity** is the number of equally likely tokens it hesitates between.
 
@@ -802,9 +803,10 @@ big.stop()
 quality
 
 # %% [markdown]
-# The file comes with 4 bits a weight and a scale per 32 of them, 5 bits in all. Keeping 8 bits a weight changes next to nothing.
-# *How* four bits are spent matters more than how many: with one scale for a whole row, a few large weights make all others
-# coarse. At 3 bits this small model falls apart; large models bear more. Perplexity on a hundred tokens is a smoke test. Before
+# The file comes with 4 bits a weight and, per 32 of them, a scale and a smallest value of 16 bits each: 5 bits in all. Keeping 8
+# bits a weight changes next to nothing. One bit more, spent on scales, is the difference between the file and "4 bits, a scale
+# per row": with one scale for a whole row, a few large weights make all others coarse. With 3 bits and a scale per 32, 4 bits in
+# all, this small model falls apart; large models bear more. Perplexity on a hundred tokens is a smoke test. Before
 # you ship, run your own task's test set (notebook 7's gate) on the quantised model.
 #
 # And speed? We write the same numbers in wider formats, which makes the file larger and the model no better, and let llama.cpp
@@ -845,9 +847,9 @@ pd.DataFrame(speed).T.rename_axis("weights")
 # 4. One GPU makes `n / step time` tokens a second. `replicas` is the number of GPUs for `requests_per_s · output` at **70 %** of
 #    that, rounded up, **plus one** spare.
 #
-# Return `{"sequences": …, "tokens_per_s": …, "replicas": …}` (of one GPU). Example: weights 10 GB, 100,000 bytes a token, a GPU
-# with 40 GB and 1,000 GB/s; 2 requests a second, 400 + 200 tokens, 50 ms → 400 sequences fit, 400 are quick enough, so
-# `sequences` 256, `tokens_per_s` 6736.8, `replicas` 2.
+# Return `{"sequences": …, "tokens_per_s": …, "replicas": …}`, the first two of one GPU. Example: weights 10 GB, 100,000 bytes
+# a token, a GPU with 40 GB and 1,000 GB/s; 2 requests a second, 400 + 200 tokens, 50 ms → 400 sequences fit, 400 are quick
+# enough, so `sequences` 256, `tokens_per_s` 6736.8, `replicas` 2.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -971,7 +973,7 @@ except CourseError as error:
 #
 # <details><summary>Hint 1</summary>
 #
-# Five `if`s with `return`, in the order of the text. The first that holds decides.
+# Four `if`s with `return` and a last `return`, in the order of the text. The first that holds decides.
 #
 # </details>
 # <details><summary>Hint 2</summary>
