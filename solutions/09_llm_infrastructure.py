@@ -13,7 +13,8 @@
 # %% [markdown]
 # # 9 · Serve language models at scale
 #
-# **Time:** 60 minutes · **Needs:** notebook 3 read; nothing of it has to be run first.
+# **Time:** 60 minutes · **Needs:** notebook 3 read. Single paragraphs point to the metrics of notebook 6, the gate of
+# notebook 7 and the manifests of notebook 8; nothing of them has to be run first.
 #
 # After this notebook you can
 #
@@ -72,6 +73,7 @@ from course_lib.llm import figures, quantisation, referee, scheduler, sizing, tr
 #
 # Two servers are started. **llama.cpp** is up in about a second. **vLLM**, where it is installed, takes a minute or more: it
 # loads in the background while you read. Where it is not, a second llama.cpp takes its place, and every table says so.
+# `slots` is how many requests a server works on at once, `context` how many tokens a request and its answer may have together.
 
 # %%
 big = llm.open_server(("vllm", "llama.cpp"), slots=32, context=768).begin()
@@ -87,17 +89,7 @@ print(f"loading: {big.engine} · ready: {small.engine}")
 ask.complete("Write one sentence to a passenger whose flight to Chicago is 40 minutes late.", max_tokens=40)
 
 # %% [markdown]
-# A model reads and writes **tokens**, pieces of words. One more job is started now because it takes a while: section 9.7
-# asks how well a rounded model predicts a text of ours, and collects the result.
-
-# %%
-text = ask.tokens(quantisation.SAMPLE)
-helper = ThreadPoolExecutor(1)
-rounding = helper.submit(quantisation.study, llm.weights.gguf(), text)
-print(f"{len(quantisation.SAMPLE.split())} words are {len(text)} tokens; the model knows 49,152 different ones")
-
-# %% [markdown]
-# An answer has two phases. **Prefill** reads the whole prompt at once and gives the first token. **Decoding** makes one token
+# A model reads and writes **tokens**, pieces of words. An answer has two phases. **Prefill** reads the whole prompt at once and gives the first token. **Decoding** makes one token
 # after the other, and each needs all weights again. So there are two latencies: the time to first token (**TTFT**), which
 # grows with the prompt, and the time per output token (**TPOT**), which hardly does.
 
@@ -110,10 +102,23 @@ for words in (20, 60, 180):
 pd.DataFrame(phases).T.rename_axis("prompt").round(1)
 
 # %% [markdown]
+# One more job is started now because it takes a while, and only after the measurement above, which it would slow down:
+# section 9.7 asks how well a rounded model predicts a text of ours, and collects the result.
+
+# %%
+text = ask.tokens(quantisation.SAMPLE)
+helper = ThreadPoolExecutor(1)
+rounding = helper.submit(quantisation.study, llm.weights.gguf(), text)
+print(f"{len(quantisation.SAMPLE.split())} words are {len(text)} tokens; the model knows 49,152 different ones")
+
+# %% [markdown]
 # ## 9.2 What a conversation weighs
 #
 # To make the next token, each layer compares it with **all** tokens before. What it needs of them, a key and a value per
 # layer and head, is kept: the **KV cache**. It is why decoding is quick, and why memory runs out.
+#
+# A *head* is one of the parallel comparisons in a layer. The new token asks with a query, every token before it answers with a
+# key and a value. So a layer has **query heads** and **KV heads**, and several query heads may share one KV head.
 #
 # ### Exercise 9.1 · KV-cache bytes per token (3 points)
 #
@@ -245,10 +250,11 @@ class Blocks:
 # Write the class `Allocator(blocks, block_size)`, the bookkeeping of a paged cache. It may build on `Blocks`. Its methods:
 #
 # - `append(sequence)` makes room for one more token, and starts a sequence that is not known. It returns
-#   `(block, slot, copied_from)`. The last block is filled before a new one is taken. If the last block has room but **another
+#   `(block, slot, copied_from)`: the token goes to place `slot` (0 to `block_size − 1`) of block number `block`. The last block is filled before a new one is taken. If the last block has room but **another
 #   sequence uses it too**, take a new block, and return the old one as `copied_from`: copy on write. Else `copied_from` is
 #   `None`.
-# - `fork(parent, child)`: the child continues where the parent stands. It shares all its blocks and takes none.
+# - `fork(parent, child)`: the child continues where the parent stands. It shares all its blocks and takes none. (The child is
+#   always a new name.)
 # - `free(sequence)` ends it; a block is free when its last user has gone.
 # - `free_blocks()` returns how many blocks are free (`Blocks` has it).
 #
@@ -256,7 +262,9 @@ class Blocks:
 # `KeyError`. The check plays operations, keeps a memory by what your allocator answers, and looks whether everybody reads back
 # exactly their own tokens.
 #
-# Example, blocks of 2: `append("a")` → `(b, 0, None)`, `fork("a", "b")`, `append("b")` → `(c, 1, b)` with another block `c`.
+# Example, 4 blocks of 2: `append("a")` → `(0, 0, None)`; then `fork("a", "b")`: block 0 has two users; then `append("b")` →
+# `(1, 1, 0)`: b gets block 1 with a copy of block 0 and writes to place 1, and a keeps block 0 for itself. (Which free block
+# you take is up to you.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -456,13 +464,15 @@ figures.waste(ways)
 
 # %%
 plenty = {"reserved": scheduler.continuous(asked, batch=32, contiguous=2048), "paged": scheduler.continuous(asked, batch=32)}
-tight = {f"{slots:,} slots": scheduler.continuous(asked, batch=32, slots=slots) for slots in (8192, 4096)}
+tight = {f"paged, room for {slots:,} tokens": scheduler.continuous(asked, batch=32, slots=slots) for slots in (8192, 4096)}
 table = pd.DataFrame({name: way.row() for name, way in {**plenty, **tight}.items()}).T
 table[["tokens/s", "KV waste (0-1)", "preemptions"]].astype({"preemptions": int}).rename_axis("32 at once")
 
 # %% [markdown]
 # The last two rows show the price of handing out more than one has: when no block is free, the youngest sequence is
-# **preempted** and later computed again. Many preemptions mean too many sequences for the memory: watch that counter.
+# **preempted**, gives its blocks back, and is later computed again. The counter alone does not say how bad it is: with half the
+# memory there are about as many preemptions, because fewer sequences run at once, and the tokens per second fall all the same.
+# Preemptions that never stop mean too many sequences for the memory: watch that counter beside the throughput.
 #
 # ## 9.5 Tokens on the wire
 #
@@ -484,8 +494,9 @@ pieces[1][:200], pieces[-1][-20:]
 # - an event is one or more lines `data: …` and ends with an **empty line**; several `data` lines are joined with a newline;
 # - the space after the colon may be missing; lines end with `\n` or `\r\n`;
 # - lines that begin with `:` are comments (servers send them to keep a connection open); other fields are ignored;
-# - the event `data: [DONE]` ends the stream; what comes after it is not read;
-# - a stream that ends **without** `[DONE]` broke off: raise a `ValueError`.
+# - the event `data: [DONE]` ends the stream; what comes after it is not read. Like every event it is complete with its empty
+#   line;
+# - a stream that ends **without** a complete `[DONE]` broke off: raise a `ValueError`.
 #
 # Example: `read_events([b'data: {"n"', b': 1}\n\nda', b'ta: [DONE]\n\n'])` → `[{"n": 1}]`.
 #
@@ -577,7 +588,8 @@ except CourseError as error:
     print(error)
 
 # %% [markdown]
-# Managed services speak dialects of their own. A **gateway** in front of the model speaks them all, so that an application
+# Managed services speak dialects of their own. A **gateway** is a server in front of the model that takes a request in any of
+# these dialects, asks the model's server (its *back end*), and answers in the same dialect. So an application
 # keeps its SDK when the model moves. Here OpenAI's and Ollama's own clients stream from the small server (notebook 8 does the
 # same with Amazon's `converse_stream`):
 
@@ -730,6 +742,9 @@ figures.crowd({big.engine: steps})
 # *Figure: three panels over the number of users at once: throughput in tokens a second, the 95th percentile of the time to
 # first token, the median time per output token. On quiet cores throughput rises, steeply at first, and both latencies rise with it.*
 #
+# A step of a few seconds holds few requests, and the 95th percentile of fewer than 20 values is simply the largest. Measure
+# longer (`STEP_S`) before you promise anybody a percentile.
+#
 # This curve is what you negotiate with. "How many tokens a second?" has no answer without "at which latency?". Choose the
 # largest crowd that keeps your objective for TPOT (people read about 10 tokens a second), and refuse the rest.
 #
@@ -745,6 +760,9 @@ here = {"one at a time": scheduler.naive(asked, cost=mine),
 pd.DataFrame({label: served.row() for label, served in here.items()}).T[["tokens/s", "median TTFT (s)"]].rename_axis(big.engine)
 
 # %% [markdown]
+# All 300 requests of the trace are there at the start. So the median time to first token is mostly **waiting**: one at a time,
+# the 150th request waits until 149 answers are complete. A server that cannot keep up shows it there first, not in the TPOT.
+#
 # Does continuous batching show on a real server? Here are 32 answers, 24 short ones and 8 long ones. First in **waves** of
 # eight, as a static batch would: the next eight are sent when the last one is complete. Then eight at a time, each followed by
 # the next at once:
@@ -795,6 +813,7 @@ pd.Series(seen, name="value").rename_axis(big.engine).to_frame().sort_index()
 # group of weights shares a scale and a smallest value, and each weight becomes a small whole number. What does it cost? The job of section 9.1 ran
 # the same file through a forward pass in NumPy (`course_lib/llm/transformer.py`, one page), rounded its layers in three ways,
 # and asked how surprised the model is by our text. **Perplexity** is the number of equally likely tokens it hesitates between.
+# (In the table, *a scale* stands for a scale with its smallest value; *per row*: one pair for a whole row of a matrix.)
 
 # %%
 quality = rounding.result()
