@@ -298,13 +298,17 @@ def doctor(
 def course(
     only: Only = "",
     force: Annotated[bool, typer.Option("--force", help="Run also what has not changed.")] = False,
+    jobs: Annotated[int, typer.Option(help="Notebooks to run at once; 0: what this machine can bear.")] = 0,
+    whole_copies: Annotated[
+        bool, typer.Option("--whole-copies", help="Run untouched copies from top to bottom instead of grading them.")
+    ] = False,
     root: Root = None,
 ) -> None:
     """Run and grade all nine notebooks, and write build/course-report.html."""
     from autograder.course import run_course, write_report
 
     out, folder = console(), root or course_root()
-    report = run_course(folder, out, names=_names(only, folder), force=force)
+    report = run_course(folder, out, names=_names(only, folder), force=force, jobs=jobs, whole_copies=whole_copies)
     page = write_report(report, folder)
     out.print(f"{clock(report.seconds)} in all; the report is {page.relative_to(folder)}")
     if not report.passed:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.course_judge import engines_of, exercises_of, judge
 from autograder.course_model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
-from autograder.release import learner_copy, named, notebook_text, release_of
-from autograder.running import run_notebook
+from autograder.course_runs import Pair, run_pairs, usual_jobs
+from autograder.release import learner_copy, notebook_text
 from autograder.sources import NAMES, Source, SourceError, read_source, source_path, written
-from autograder.terminal import clock, watching
+from autograder.terminal import board, clock
 from course_lib import engines
 from course_lib.errors import CourseError
 
@@ -32,12 +32,18 @@ if TYPE_CHECKING:
 
 __all__ = ["run_course", "write_report"]
 
-# What an untouched copy earns does not depend on the server behind it, and vLLM takes a minute to start.
-_UNTOUCHED = {"COURSE_VLLM": "none"}
 _LAYOUT = 2  # of a remembered report: raise it when its fields change
 
 
-def run_course(root: Path, out: Console, *, names: Sequence[str] = (), force: bool = False) -> CourseReport:
+def run_course(
+    root: Path,
+    out: Console,
+    *,
+    names: Sequence[str] = (),
+    force: bool = False,
+    jobs: int = 0,
+    whole_copies: bool = False,
+) -> CourseReport:
     """Run the course at ``root``, showing progress on ``out``.
 
     Parameters
@@ -46,19 +52,16 @@ def run_course(root: Path, out: Console, *, names: Sequence[str] = (), force: bo
         Notebooks to run; default: all nine, and what else has a source.
     force
         Run also what has not changed since it last passed.
+    jobs
+        Notebooks to run at once; 0: what this machine can bear. One that fails beside others gets a second run, alone.
+    whole_copies
+        Run untouched copies from top to bottom, instead of grading them as a class is graded.
     """
     started = time.monotonic()
     here = tuple(_engines())
     everything = sorted({*NAMES, *written(root)}) if set(written(root)) <= set(NAMES) else written(root)
-    reports = []
-    for name in names or everything:
-        report = _report(root, name, here, out, force=force)
-        out.print(_line(report))
-        for problem in report.problems:
-            out.print(f"    [red]{_plain(problem)}[/red]")
-        for note in report.notes:
-            out.print(f"    [yellow]{_plain(note)}[/yellow]")
-        reports.append(report)
+    run = _Course(root, out, here, jobs or usual_jobs(), whole_copies=whole_copies)
+    reports = run.reports(names or everything, force=force)
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     return CourseReport(now, time.monotonic() - started, platform.python_version(), machine, tuple(reports), here)
@@ -76,44 +79,95 @@ def write_report(report: CourseReport, root: Path) -> Path:
     return page
 
 
-def _report(root: Path, name: str, here: Sequence[EngineReport], out: Console, *, force: bool) -> NotebookReport:
-    """Report on one notebook; whatever goes wrong with it is its report and stops no other."""
-    budget = budget_of(name)
-    if not source_path(root, name).is_file():
-        return NotebookReport(name, title_of(name), "not written", budget)
-    try:
-        source = read_source(source_path(root, name))
-        memory = root / "build" / "cache" / "course" / f"{name}-{_key(root, name, here)}.json"
-        known = None if force else _recall(memory, root)
-        report = known or _run(source, root, out)
-        if report.status == "passed" and known is None:
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            memory.write_text(json.dumps({"layout": _LAYOUT, **asdict(report)}, indent=1), encoding="utf-8")
-        exercises, used = tuple(exercises_of(source, root)), tuple(engines_of(source))
-        return replace(report, exercises=exercises, engines=used, notes=_notes(report, source, root))
-    except SourceError as error:
-        return NotebookReport(name, title_of(name), "failed", budget, tuple(map(str, error.violations)))
-    except CourseError as error:
-        return NotebookReport(name, title_of(name), "failed", budget, (str(error),))
-    except Exception as error:  # a fault in one notebook's run must not cost the report of the others
-        return NotebookReport(name, title_of(name), "failed", budget, (f"{type(error).__name__}: {error}",))
+class _Course:
+    """One run of the command: what is known from before, what runs, and what is said about each notebook."""
+
+    def __init__(
+        self, root: Path, out: Console, here: Sequence[EngineReport], jobs: int, *, whole_copies: bool
+    ) -> None:
+        self.root, self.out, self.here, self.jobs, self.whole = root, out, here, jobs, whole_copies
+
+    def reports(self, names: Sequence[str], *, force: bool) -> list[NotebookReport]:
+        """Return a report for each notebook, in the order of ``names``; say each on the terminal as it is known."""
+        reports: dict[str, NotebookReport] = {}
+        fresh: list[Source] = []
+        for name in names:
+            known = self._known(name, force=force)
+            if isinstance(known, Source):
+                fresh.append(known)
+            else:
+                reports[name] = self._said(known)
+        with board(self.out) as lines:
+            suspects = []
+            for pair in run_pairs(fresh, self.root, lines, jobs=self.jobs, whole=self.whole):
+                report = self._judged(pair)
+                if report.status == "failed" and pair.beside:
+                    suspects.append((pair.source, report))
+                else:
+                    reports[report.name] = self._said(report)
+            for source, first in suspects:  # notebooks measure latencies, and a neighbour may have spoiled one
+                (pair,) = run_pairs([source], self.root, lines, jobs=1, whole=self.whole)
+                report = self._judged(pair)
+                if report.status == "passed":
+                    why = f"failed beside another notebook ({first.problems[0]}) and passed when it ran alone"
+                    report = replace(report, notes=(why, *report.notes))
+                reports[report.name] = self._said(report)
+        return [reports[name] for name in names]
+
+    def _known(self, name: str, *, force: bool) -> Source | NotebookReport:
+        """Return what is known of a notebook before it runs; its source if it has to run."""
+        if not source_path(self.root, name).is_file():
+            return NotebookReport(name, title_of(name), "not written", budget_of(name))
+        try:
+            source = read_source(source_path(self.root, name))
+            known = None if force else _recall(self._memory(name), self.root)
+            return self._complete(known, source) if known else source
+        except Exception as error:  # whatever goes wrong with one is its report and stops no other
+            return _failed(name, error)
+
+    def _judged(self, pair: Pair) -> NotebookReport:
+        """Return the report on what ran; remember it if it is good."""
+        from autograder.course_report import executed_page
+
+        source = pair.source
+        if pair.error is not None or pair.reference is None or pair.copy is None:
+            return _failed(source.name, pair.error or CourseError("The notebook did not run."))
+        try:
+            page = self.root / "build" / "executed" / f"{source.name}.html"
+            page.write_text(executed_page(pair.reference.notebook, source.spec.title), encoding="utf-8")
+            report = judge(source, pair.reference, pair.copy, beside=pair.beside)
+            report = replace(report, executed=f"executed/{page.name}")
+            memory = self._memory(source.name)
+            if report.status == "passed":
+                memory.parent.mkdir(parents=True, exist_ok=True)
+                memory.write_text(json.dumps({"layout": _LAYOUT, **asdict(report)}, indent=1), encoding="utf-8")
+            return self._complete(report, source)
+        except Exception as error:  # as above
+            return _failed(source.name, error)
+
+    def _complete(self, report: NotebookReport, source: Source) -> NotebookReport:
+        exercises, used = tuple(exercises_of(source, self.root)), tuple(engines_of(source))
+        return replace(report, exercises=exercises, engines=used, notes=_notes(report, source, self.root))
+
+    def _memory(self, name: str) -> Path:
+        key = _key(self.root, name, self.here, whole_copies=self.whole)
+        return self.root / "build" / "cache" / "course" / f"{name}-{key}.json"
+
+    def _said(self, report: NotebookReport) -> NotebookReport:
+        self.out.print(_line(report))
+        for problem in report.problems:
+            self.out.print(f"    [red]{_plain(problem)}[/red]")
+        for note in report.notes:
+            self.out.print(f"    [yellow]{_plain(note)}[/yellow]")
+        return report
 
 
-def _run(source: Source, root: Path, out: Console) -> NotebookReport:
-    from autograder.course_report import executed_page
-
-    saved = root / "build" / "executed" / f"{source.name}.ipynb"
-    with watching(source.name, out) as on_cell:
-        reference = run_notebook(
-            named(source.notebook), allow_errors=True, save_to=saved, save_each_cell=False, on_cell=on_cell
-        )
-    with watching(f"{source.name}, untouched learner copy", out) as on_cell:
-        copy = run_notebook(
-            release_of(source), allow_errors=True, save_each_cell=False, environment=_UNTOUCHED, on_cell=on_cell
-        )
-    page = saved.with_suffix(".html")
-    page.write_text(executed_page(reference.notebook, source.spec.title), encoding="utf-8")
-    return replace(judge(source, reference, copy), executed=f"executed/{page.name}")
+def _failed(name: str, error: Exception) -> NotebookReport:
+    if isinstance(error, SourceError):
+        problems = tuple(map(str, error.violations))
+    else:
+        problems = (str(error) if isinstance(error, CourseError) else f"{type(error).__name__}: {error}",)
+    return NotebookReport(name, title_of(name), "failed", budget_of(name), problems)
 
 
 def _notes(report: NotebookReport, source: Source, root: Path) -> tuple[str, ...]:
@@ -130,10 +184,14 @@ def _engines() -> Iterator[EngineReport]:
         yield EngineReport(key, one.engine.name, one.version or "", one.engine.without)
 
 
-def _key(root: Path, name: str, here: Sequence[EngineReport]) -> str:
-    """Return a digest of all that a run depends on: source, libraries, environment, engines."""
-    digest = hashlib.sha256(json.dumps([_LAYOUT, sys.version, [asdict(engine) for engine in here]]).encode())
-    ours = ("course", "course_judge", "course_report", "outcome", "release", "runner", "running", "scoring", "sources")
+def _key(root: Path, name: str, here: Sequence[EngineReport], *, whole_copies: bool) -> str:
+    """Return a digest of all that a run depends on: source, libraries, environment, engines, how copies are judged."""
+    settings = [_LAYOUT, sys.version, whole_copies, [asdict(engine) for engine in here]]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    ours = (
+        "course", "course_judge", "course_report", "course_runs", "outcome", "release", "runner", "running",
+        "sandboxed", "scoring", "sources",
+    )  # fmt: skip
     files = [
         source_path(root, name),
         *sorted((root / "course_lib").rglob("*.py")),

@@ -20,8 +20,14 @@ __all__ = ["engines_of", "exercises_of", "judge"]
 _SLOWEST = 3  # cells named in the report
 
 
-def judge(source: Source, reference: Run, copy: Run) -> NotebookReport:
-    """Return what two runs say of a notebook: that of its reference, and that of its untouched learner copy."""
+def judge(source: Source, reference: Run, copy: Run, *, beside: bool = False) -> NotebookReport:
+    """Return what two runs say of a notebook: that of its reference, and that of its untouched learner copy.
+
+    Parameters
+    ----------
+    beside
+        Whether other notebooks ran at the same time: then the clock says less, and the report says so.
+    """
     released = release_of(source)
     assignment = Assignment(source.spec, released, released)
     of_reference = score(reference.executed, assignment)
@@ -30,7 +36,9 @@ def judge(source: Source, reference: Run, copy: Run) -> NotebookReport:
     notes = []
     if reference.seconds > budget:
         busy = f" ({reference.cpu_seconds:.0f} s of processor time)"
-        notes.append(f"took {reference.seconds:.0f} s{busy}, more than its budget of {budget:g} s on 2 processors")
+        neighbour = ", beside another notebook" if beside else ""
+        took = f"took {reference.seconds:.0f} s{busy}{neighbour}"
+        notes.append(f"{took}, more than its budget of {budget:g} s on 2 processors")
     slowest = sorted(reference.cell_seconds, key=lambda cell: -cell[1])[:_SLOWEST]
     problems = (*_reference_problems(reference, of_reference), *_copy_problems(copy, of_copy))
     return NotebookReport(

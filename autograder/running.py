@@ -76,6 +76,7 @@ def run_notebook(
     save_each_cell: bool = True,
     environment: Mapping[str, str] | None = None,
     on_cell: Callable[[CellEvent], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Run:
     """Run ``notebook`` from top to bottom in a fresh kernel and a private temporary folder.
 
@@ -100,9 +101,13 @@ def run_notebook(
         Environment variables to add.
     on_cell
         Called at the start and at the end of each cell.
+    stop
+        Asked several times a second; once it says yes, the run is broken off with everything it started.
 
     Raises
     ------
+    KeyboardInterrupt
+        ``stop`` said so.
     RunError
         The process that runs notebooks could not do its work at all.
     """
@@ -118,7 +123,7 @@ def run_notebook(
         }
         (folder / "input.ipynb").write_text(notebook_text(notebook), encoding="utf-8")
         names = [cell_name(cell, index) for index, cell in enumerate(notebook.cells)]
-        watch = _Watch(names, time_limit, on_cell)
+        watch = _Watch(names, time_limit, on_cell, stop)
         with _process(folder, job, environment) as (process, pipe):
             watch.follow(process, pipe)
         executed = _read(Path(str(job["output"])), folder / "log.txt", watch)
@@ -166,8 +171,14 @@ def _process(
 class _Watch:
     """Follows a run: reads its events, samples its memory, and kills its kernel at the time limit."""
 
-    def __init__(self, names: list[str], limit: float, on_cell: Callable[[CellEvent], None] | None) -> None:
-        self.names, self.limit, self.on_cell = names, limit, on_cell
+    def __init__(
+        self,
+        names: list[str],
+        limit: float,
+        on_cell: Callable[[CellEvent], None] | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.names, self.limit, self.on_cell, self.stop = names, limit, on_cell, stop
         self.started = time.monotonic()
         self.seconds = self.peak = 0.0
         self.died, self.failed, self.ended = "", "", False
@@ -184,6 +195,8 @@ class _Watch:
         killed = 0.0
         try:
             while self._take(pipe):
+                if self.stop is not None and self.stop():
+                    raise KeyboardInterrupt
                 self._sample(process.pid)
                 now = time.monotonic()
                 if not killed and now > self.deadline:

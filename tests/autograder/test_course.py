@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import course, release
+from autograder import course, course_runs, release
 from autograder.course_model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
 from autograder.course_report import executed_page, report_page
 from autograder.sources import NAMES
@@ -71,7 +71,7 @@ def ran(tmp_path_factory):
     add_second(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "ENGINES", HERE)
-        report = course.run_course(root, console())
+        report = course.run_course(root, console(), jobs=1, whole_copies=True)
         page = course.write_report(report, root)
     return root, report, page
 
@@ -118,9 +118,9 @@ def test_the_report_is_written_as_values_and_as_a_page_that_loads_nothing(ran):
 
 def test_what_is_unchanged_is_not_run_again_and_says_so(ran, monkeypatch, capsys):
     root, report, _ = ran
-    monkeypatch.setattr(course, "run_notebook", lambda *a, **k: pytest.fail("it was run again"))
+    monkeypatch.setattr(course_runs, "run_notebook", lambda *a, **k: pytest.fail("it was run again"))
 
-    again = course.run_course(root, console(), names=["01_tiny"])
+    again = course.run_course(root, console(), names=["01_tiny"], whole_copies=True)
 
     assert again.passed
     assert again.notebooks[0].since
@@ -146,8 +146,8 @@ def test_a_change_of_what_a_run_depends_on_runs_it_again(ran, monkeypatch, tmp_p
         asked.append(args)
         raise course.CourseError("stopped by the test")
 
-    monkeypatch.setattr(course, "run_notebook", refuse)
-    report = course.run_course(root, console(), names=["01_tiny"], force=what == "force")
+    monkeypatch.setattr(course_runs, "run_notebook", refuse)
+    report = course.run_course(root, console(), names=["01_tiny"], force=what == "force", whole_copies=True)
 
     assert len(asked) == 1
     assert report.notebooks[0].problems == ("stopped by the test",)
@@ -164,24 +164,95 @@ def test_notebooks_without_a_source_are_named_and_fail_no_one(tmp_path, capsys):
 
 def test_a_bad_source_and_a_surprise_are_reported_and_the_next_notebook_still_runs(tiny_course, change, monkeypatch):
     change('"points": 1,', '"points": 0,')
-    bad = course.run_course(tiny_course, console())
+    bad = course.run_course(tiny_course, console(), whole_copies=True)
 
     assert any("positive number of points" in problem for problem in bad.notebooks[0].problems)
 
     change('"points": 0,', '"points": 1,')
-    monkeypatch.setattr(course, "run_notebook", lambda *a, **k: 1 / 0)
-    surprise = course.run_course(tiny_course, console())
+    monkeypatch.setattr(course_runs, "run_notebook", lambda *a, **k: 1 / 0)
+    surprise = course.run_course(tiny_course, console(), whole_copies=True)
 
     assert surprise.notebooks[0].problems == ("ZeroDivisionError: division by zero",)
+
+
+def test_copies_are_graded_behind_the_sandbox_beside_the_references(tmp_path):
+    shutil.copytree(SOURCES, tmp_path / "solutions")
+    text = renumbered((SOURCES / "01_tiny.py").read_text())
+    (tmp_path / "solutions" / "02_small.py").write_text(text)
+    shutil.copytree(SOURCES / "answers" / "01_tiny", tmp_path / "solutions" / "answers" / "02_small")
+    for k in (1, 2):
+        (tmp_path / "solutions" / "answers" / "02_small" / f"ex_1_{k}.py").rename(
+            tmp_path / "solutions" / "answers" / "02_small" / f"ex_2_{k}.py"
+        )
+
+    report = course.run_course(tmp_path, console(), jobs=2)
+
+    assert [(n.name, n.status, n.problems) for n in report.notebooks] == [
+        ("01_tiny", "passed", ()),
+        ("02_small", "passed", ()),
+    ]
+    assert [(n.points, n.learner_points) for n in report.notebooks] == [(7, 0), (7, 0)]
+    assert all(n.learner_seconds > 0 for n in report.notebooks)
+
+
+def test_without_a_sandbox_copies_run_whole(tiny_course, monkeypatch):
+    from autograder import sandboxed
+    from autograder.execution.errors import SandboxUnavailable
+
+    def unavailable(_):
+        raise SandboxUnavailable("no namespaces here", expected="x", next_step="y")
+
+    monkeypatch.setattr(sandboxed, "Sandboxed", unavailable)
+    (note,) = course.run_course(tiny_course, console()).notebooks
+
+    assert (note.status, note.points, note.learner_points) == ("passed", 7, 0)
+
+
+def test_what_fails_beside_another_notebook_gets_a_run_alone(tiny_course, monkeypatch, capsys):
+    ran = []
+
+    def pairs(sources, root, lines, *, jobs, whole):
+        ran.append((jobs, len(sources)))
+        for pair in course_runs.run_pairs(sources, root, lines, jobs=jobs, whole=whole):
+            spoiled = replace(pair, reference=replace(pair.reference, leftovers=("sleep 9",)), beside=True)
+            yield spoiled if len(ran) == 1 else pair
+
+    monkeypatch.setattr(course, "run_pairs", pairs)
+    (report,) = course.run_course(tiny_course, console(), jobs=2, whole_copies=True).notebooks
+
+    assert ran == [(2, 1), (1, 1)]
+    assert report.status == "passed"
+    assert "failed beside another notebook" in report.notes[0]
+    assert "sleep 9" in capsys.readouterr().out
+
+
+def test_a_run_that_is_broken_off_leaves_nothing_running(tiny_course, change):
+    import psutil
+
+    from autograder.sources import read_source
+    from autograder.terminal import board
+
+    change("return statistics.median(values)", "import time; time.sleep(60); return statistics.median(values)")
+    source = read_source(tiny_course / "solutions" / "01_tiny.py")
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    calls = iter(range(1000))
+
+    def stop():
+        return next(calls) > 5
+
+    with board(console()), pytest.raises(KeyboardInterrupt):
+        course_runs.run_notebook(source.notebook, stop=stop)
+
+    assert {p.pid for p in psutil.Process().children(recursive=True)} == before
 
 
 def test_a_notebook_that_was_worked_in_is_noted_and_not_judged(ran):
     root = ran[0]
     release.build(root, ["01_tiny"])
-    clean = course.run_course(root, console(), names=["01_tiny"])
+    clean = course.run_course(root, console(), names=["01_tiny"], whole_copies=True)
     path = root / "notebooks" / "01_tiny.ipynb"
     path.write_text(path.read_text().replace("Averages", "My averages"))
-    worked = course.run_course(root, console(), names=["01_tiny"])
+    worked = course.run_course(root, console(), names=["01_tiny"], whole_copies=True)
     path.unlink()
 
     assert clean.notebooks[0].notes == ()
