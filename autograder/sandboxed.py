@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from autograder.assignments import grade_id_of, is_locked
 from autograder.execution.plan import CellOutcome, Limits, Plan, PlanCell
+from autograder.execution.warm import COURSE_LIBRARIES
 from autograder.mending import release_ids
 from autograder.scoring import Executed
 from autograder.sources import grading
@@ -16,21 +18,24 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from autograder.assignments import Assignment
-    from autograder.execution.engine import SandboxName
+    from autograder.execution.engine import Engine, SandboxName
 
-__all__ = ["Sandboxed", "SandboxedFactory", "plan_of", "solved"]
+__all__ = ["Sandboxed", "SandboxedFactory", "libraries_of", "plan_of", "solved"]
 
 
 class Sandboxed:
     """An engine that has imported the course's libraries once, and runs one submission after the other."""
 
-    def __init__(self, sandbox: SandboxName) -> None:
-        from autograder.execution import open_engine
+    def __init__(self, sandbox: SandboxName, *, probed: bool = False) -> None:
+        from autograder.execution import capabilities
         from course_lib import data
 
         data.ingest()  # what a submission builds in its view of the cache is gone with it, and may not be whole
-        self.engine = open_engine(sandbox=sandbox)
-        self.name = f"twin, {self.engine.sandbox}"
+        known = probed or sandbox == "none"  # whoever makes many of these has looked once
+        self.sandbox = sandbox if known else cast("SandboxName", capabilities().choose(sandbox))
+        self.name = f"twin, {self.sandbox}"
+        self.engine: Engine | None = None  # opened when it is known what to import
+        self._libraries: frozenset[str] = frozenset()
         self._references: dict[int, tuple[NotebookNode, Plan]] = {}  # by the release's id, which is kept alive
 
     def prepare(self, assignment: Assignment) -> None:
@@ -43,13 +48,13 @@ class Sandboxed:
             return
         plan = plan_of(solved(assignment.graded, assignment.source), assignment.graded)
         self._references[id(assignment.graded)] = assignment.graded, plan
-        self.engine.prepare(plan)
+        self._opened(libraries_of(assignment.source)).prepare(plan)
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
         """Run ``notebook``; see :class:`autograder.scoring.Executor`."""
         limits = Limits(wall_seconds=time_limit, cell_seconds=cell_limit, cpu_seconds=max(1, round(time_limit)))
         _, reference = self._references.get(id(release), (None, None))
-        done = self.engine.run(plan_of(notebook, release), limits=limits, reference=reference)
+        done = self._opened().run(plan_of(notebook, release), limits=limits, reference=reference)
         outcomes = {outcome.id: outcome for outcome in done.outcomes}
         for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
             cell.execution_count = number
@@ -65,18 +70,49 @@ class Sandboxed:
 
     def close(self) -> None:
         """End every process of the engine."""
-        self.engine.close()
+        if self.engine is not None:
+            self.engine.close()
+            self.engine = None
+
+    def _opened(self, libraries: Iterable[str] = ()) -> Engine:
+        """Return an engine that has imported ``libraries``; one that lacks some of them is replaced."""
+        from autograder.execution import open_engine
+
+        wanted = self._libraries | frozenset(libraries)
+        if self.engine is not None and wanted != self._libraries:
+            self.close()
+        if self.engine is None:
+            preload = [name for name in COURSE_LIBRARIES if name in wanted]  # their order matters
+            self.engine, self._libraries = open_engine(sandbox=self.sandbox, preload=preload, probe=False), wanted
+        return self.engine
 
 
 class SandboxedFactory:
-    """Makes a :class:`Sandboxed` in the worker that will use it."""
+    """Makes a :class:`Sandboxed` in the worker that will use it; ``sandbox`` is one that this machine has."""
 
     def __init__(self, sandbox: str) -> None:
         self.sandbox = cast("SandboxName", sandbox)
 
     def __call__(self) -> Sandboxed:
         """Start an engine."""
-        return Sandboxed(self.sandbox)
+        return Sandboxed(self.sandbox, probed=True)
+
+
+def libraries_of(notebook: NotebookNode) -> frozenset[str]:
+    """Return which of the course's libraries to import before ``notebook`` runs: none that it has no use for.
+
+    A notebook that uses `course_lib` gets them all, for its functions import what they need when they are called.
+    """
+    try:
+        tree = ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
+    except SyntaxError:  # a cell with a magic command
+        return frozenset(COURSE_LIBRARIES)
+    roots = {alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    roots |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    if "course_lib" in roots:
+        return frozenset(COURSE_LIBRARIES)
+    roots |= {"matplotlib_inline"} if "matplotlib" in roots else set()
+    return frozenset(name for name in COURSE_LIBRARIES if name.partition(".")[0] in roots)
 
 
 def solved(release: NotebookNode, source: NotebookNode) -> NotebookNode:

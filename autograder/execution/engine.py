@@ -337,6 +337,7 @@ def open_engine(
     cache: Path | None = None,
     kernels: Path | None = None,
     read_only: Sequence[Path] = (),
+    probe: bool = True,
 ) -> Engine:
     """Start an engine: import the course's libraries once, behind the sandbox.
 
@@ -352,6 +353,8 @@ def open_engine(
         Folder for the sockets of Jupyter kernels, if any will be started.
     read_only
         Other folders to show inside.
+    probe
+        Whether to try the sandbox first; not needed for one that `capabilities` named a moment ago.
 
     Raises
     ------
@@ -363,7 +366,7 @@ def open_engine(
     from autograder.execution.capabilities import capabilities
 
     chosen: str = sandbox
-    if sandbox != "none":
+    if sandbox != "none" and probe:
         chosen = capabilities().choose(sandbox)
     if cache is None:
         cache = course_cache()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
 
 from autograder.execution.plan import CellOutcome, ExecutedSubmission
+from autograder.execution.warm import COURSE_LIBRARIES
 from autograder.mending import mend
-from autograder.sandboxed import Sandboxed, plan_of
+from autograder.sandboxed import Sandboxed, libraries_of, plan_of
 from autograder.scoring import score
 from tests.fixtures.tiny_class import GOOD_RATE, cell_of, handed_in, tiny
 
@@ -86,6 +87,7 @@ class Recorded:
 def graded(**outcome):
     executor = Sandboxed.__new__(Sandboxed)
     executor.engine, executor.name, executor._references = Recorded(**outcome), "recorded", {}
+    executor._libraries = frozenset()
     mended = mend(handed_in(), tiny())
     executed = executor.run(mended.notebook, tiny().graded, time_limit=10, cell_limit=5)
     return {c.check.grade_id: c for c in score(executed, tiny(), untouched=mended.untouched)}
@@ -114,6 +116,7 @@ def test_a_check_that_held_earns_its_points():
 def test_what_submissions_share_is_found_with_the_reference_solutions_once():
     executor = Sandboxed.__new__(Sandboxed)
     executor.engine, executor.name, executor._references = Recorded(ok=True), "recorded", {}
+    executor._libraries = frozenset()
     assignment = tiny()
     executor.prepare(assignment)
     first = executor.engine.prepared
@@ -125,6 +128,42 @@ def test_what_submissions_share_is_found_with_the_reference_solutions_once():
     mended = mend(handed_in(), assignment)
     executor.run(mended.notebook, assignment.graded, time_limit=9, cell_limit=9)
     assert executor.engine.reference is first
+
+
+def test_a_notebook_gets_the_libraries_it_imports_and_one_with_the_courses_functions_all():
+    def of(*cells):
+        return libraries_of(new_notebook(cells=[new_code_cell(cell) for cell in cells]))
+
+    assert of("import math", "x = 1") == frozenset()
+    assert of("import numpy as np\nfrom sklearn.metrics import f1_score") == {
+        name for name in COURSE_LIBRARIES if name.split(".")[0] in ("numpy", "sklearn")
+    }
+    assert "matplotlib_inline.backend_inline" in of("import matplotlib.pyplot as plt")
+    assert of("from course_lib import data") == frozenset(COURSE_LIBRARIES)
+    assert of("%matplotlib inline") == frozenset(COURSE_LIBRARIES)
+
+
+def test_an_engine_that_lacks_a_library_is_replaced_by_one_that_has_it(monkeypatch):
+    opened = []
+
+    class Engine:
+        def __init__(self, preload):
+            self.preload, self.closed = preload, False
+            opened.append(self)
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr("autograder.execution.open_engine", lambda *, sandbox, preload, probe: Engine(preload))
+    executor = Sandboxed("none")
+    assert opened == []
+    first = executor._opened({"numpy"})
+    assert executor._opened() is first
+    assert executor._opened({"pandas"}) is not first
+    assert first.closed
+    assert [engine.preload for engine in opened] == [["numpy"], ["numpy", "pandas"]]
+    executor.close()
+    assert opened[-1].closed
 
 
 def test_an_inserted_cell_leaves_the_numbers_of_released_cells_alone():
