@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -24,11 +25,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["FILE", "VARIABLE", "Outcome", "Status", "file_for", "read", "record", "watch"]
+__all__ = ["FILE", "VARIABLE", "Outcome", "Status", "file_for", "read", "record", "spent", "watch"]
 
 VARIABLE = "COURSE_PROGRESS"
 FILE = ".course-progress.jsonl"
 Status = Literal["passed", "failed", "open"]
+
+_MARK_EVERY = 60.0  # seconds between two lines that say "somebody works here"
+_PAUSE = 15 * 60.0  # seconds: a longer gap between two cells was no work on the notebook
 
 _EXERCISE = re.compile(r"\d+\.\d+")
 _CHECK = re.compile(r"""^checks\.passed\((["'])(?P<exercise>\d+\.\d+)[^"']*\1, (?P<points>\d+(\.\d+)?)\)""", re.M)
@@ -78,7 +82,32 @@ def record(outcome: Outcome, file: Path) -> bool:
     The line is written by one call to a file opened for appending, so the lines of two kernels don't mix. It begins
     with a line break: after a line that was cut short (a full disk, a killed kernel) it still stands alone.
     """
-    line = b"\n" + json.dumps(asdict(outcome)).encode()
+    return _append(asdict(outcome), file)
+
+
+def spent(file: Path) -> dict[int, float]:
+    """Return the seconds spent on each notebook: between cells that were run, pauses of over 15 minutes left out.
+
+    Reading before the first cell and after the last one is not seen, so it is rather too little.
+    """
+    times: dict[int, list[float]] = {}
+    for line in _lines(file):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            found = json.loads(line)
+            number = int(str(found["exercise"]).partition(".")[0] if "exercise" in found else found["notebook"])
+            at = float(found["at"])
+            if 0 <= at < math.inf:
+                times.setdefault(number, []).append(at)
+    return {number: _worked(sorted(ats)) for number, ats in times.items()}
+
+
+def _worked(times: list[float]) -> float:
+    gaps = (later - earlier for earlier, later in itertools.pairwise(times))
+    return sum(gap for gap in gaps if gap <= _PAUSE)
+
+
+def _append(values: dict[str, Any], file: Path) -> bool:
+    line = b"\n" + json.dumps(values).encode()
     try:
         handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -91,16 +120,19 @@ def record(outcome: Outcome, file: Path) -> bool:
 
 def read(file: Path) -> dict[str, Outcome]:
     """Return the last outcome of each exercise; lines that cannot be read are left where they are, and passed over."""
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    outcomes = (_parse(line) for line in text.split("\n"))
+    outcomes = (_parse(line) for line in _lines(file))
     return {outcome.exercise: outcome for outcome in outcomes if outcome is not None}
 
 
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return []
+
+
 def watch() -> None:
-    """In a kernel that was told to by ``$COURSE_PROGRESS``: record the outcome of every check cell from now on.
+    """In a kernel that was told to by ``$COURSE_PROGRESS``: keep the outcome of each check, and the time.
 
     The variable goes then: what a notebook starts (another notebook, in 07) is not the learner's own work.
     """
@@ -108,6 +140,22 @@ def watch() -> None:
     shell = ipython.get_ipython() if ipython else None
     if shell is not None and (file := os.environ.pop(VARIABLE, "")):
         shell.events.register("post_run_cell", lambda result: _after_cell(result, Path(file)))
+        notebook = re.match(r"(\d\d)_", Path(os.environ.get("JPY_SESSION_NAME", "")).name)  # set by Jupyter's server
+        if notebook:
+            shell.events.register("post_run_cell", _Clock(int(notebook[1]), Path(file)))
+
+
+class _Clock:
+    """Says once a minute, after a cell was run, that somebody works on a notebook."""
+
+    def __init__(self, notebook: int, file: Path) -> None:
+        self.notebook, self.file, self.said = notebook, file, -math.inf
+
+    def __call__(self, _: Any) -> None:
+        now = time.time()
+        if not 0 <= now - self.said < _MARK_EVERY:
+            self.said = now
+            _append({"notebook": self.notebook, "at": now}, self.file)
 
 
 def _after_cell(result: Any, file: Path) -> None:

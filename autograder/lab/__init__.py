@@ -6,7 +6,11 @@ its page, and hides those parts of nbgrader that are for instructors. Without it
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,5 +41,24 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     file = progress.file_for(notebooks) if notebooks else None
     if file is not None:
         os.environ[progress.VARIABLE] = str(file)
-    server.web_app.add_handlers(".*$", handlers(server.web_app.settings["base_url"], root, file))  # type: ignore[no-untyped-call]
-    server.log.info("The course's welcome page is at %scourse/", server.web_app.settings["base_url"])
+    base_url = server.web_app.settings["base_url"]
+    _link_help_below(base_url)
+    server.web_app.add_handlers(".*$", handlers(base_url, root, file))  # type: ignore[no-untyped-call]
+    server.log.info("The course's welcome page is at %scourse/", base_url)
+
+
+def _link_help_below(base_url: str) -> None:
+    """Let the entry in the Help menu lead to the page where the server is not at the root of its host, as on Binder.
+
+    The entry is a setting with an absolute address, and JupyterLab reads settings from files: this writes the one file
+    anew, with the right address, to a folder that goes with the server.
+    """
+    if base_url == "/":
+        return
+    folder = Path(tempfile.mkdtemp(prefix="course-lab-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    name = Path("labconfig") / "default_setting_overrides.json"
+    (folder / name).parent.mkdir()
+    text = (CONFIG / name).read_text(encoding="utf-8")
+    (folder / name).write_text(text.replace('"/course/"', json.dumps(f"{base_url}course/")), encoding="utf-8")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([str(folder), os.environ.get("JUPYTER_CONFIG_PATH", "")])

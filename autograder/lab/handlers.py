@@ -69,7 +69,8 @@ class Progress(JupyterHandler):
     def get(self) -> None:
         """Send the notebooks with the learner's progress, and the next step."""
         folder = notebooks_below(self.root)
-        states = notebook_states(folder or self.root, progress.read(self.file) if self.file else {})
+        outcomes, spent = (progress.read(self.file), progress.spent(self.file)) if self.file else ({}, {})
+        states = notebook_states(folder or self.root, outcomes, spent)
         prefix = folder.relative_to(self.root).as_posix() if folder else "."
         answer = {
             "notebooks": [asdict(state) | {"url": self._url(prefix, state.path)} for state in states],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from autograder.course_model import title_of
 from autograder.model import NotebookSpec
@@ -43,6 +44,8 @@ class NotebookState:
         Points of the tests that run when it is graded.
     worked
         When it was last worked on, in seconds since 1970; ``None``: not yet.
+    spent
+        Seconds of work on it so far, as :func:`course_lib.progress.spent` counts them.
     """
 
     number: int
@@ -56,6 +59,7 @@ class NotebookState:
     earned: float
     points: float
     worked: float | None
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ class NextStep:
     path: str
 
 
-def notebook_states(folder: Path, outcomes: dict[str, progress.Outcome]) -> list[NotebookState]:
+def notebook_states(
+    folder: Path, outcomes: Mapping[str, progress.Outcome], spent: Mapping[int, float] = MappingProxyType({})
+) -> list[NotebookState]:
     """Return the nine notebooks in order.
 
     Parameters
@@ -75,8 +81,10 @@ def notebook_states(folder: Path, outcomes: dict[str, progress.Outcome]) -> list
         Where the learner's notebooks are.
     outcomes
         The last outcome of each exercise.
+    spent
+        Seconds of work on each notebook, by its number.
     """
-    return [_state(folder, name, outcomes) for name in NAMES]
+    return [replace(_state(folder, name, outcomes), spent=spent.get(int(name[:2]), 0.0)) for name in NAMES]
 
 
 def next_step(states: Sequence[NotebookState]) -> NextStep:
@@ -100,7 +108,7 @@ def _words(state: NotebookState, exercise: ExerciseState) -> str:
     return f"{'Mend' if exercise.status == 'failed' else 'Go on with'} {name}"
 
 
-def _state(folder: Path, name: str, outcomes: dict[str, progress.Outcome]) -> NotebookState:
+def _state(folder: Path, name: str, outcomes: Mapping[str, progress.Outcome]) -> NotebookState:
     path = folder / f"{name}.ipynb"
     spec, minutes, problem = _read(path) if path.is_file() else (None, 0, "This notebook is not here.")
     spec = spec or NotebookSpec(name, title_of(name), ())
@@ -130,7 +138,7 @@ def _read(path: Path) -> tuple[NotebookSpec | None, int, str]:
     return spec_of(read.notebook, path.stem), int(minutes[1]) if minutes else 0, ""
 
 
-def _exercises(spec: NotebookSpec, outcomes: dict[str, progress.Outcome]) -> list[ExerciseState]:
+def _exercises(spec: NotebookSpec, outcomes: Mapping[str, progress.Outcome]) -> list[ExerciseState]:
     states = []
     for exercise in spec.exercises:
         visible = sum(check.points for check in exercise.checks if check.kind == "visible")

@@ -194,3 +194,32 @@ def test_every_visible_check_of_the_course_says_which_exercise_it_is():
         assert said is not None, cell.id
         assert said["exercise"].replace(".", "-") in cell.id
         assert float(said["points"]) == cell.metadata.nbgrader.points
+
+
+def test_time_is_counted_between_cells_and_pauses_are_not(file):
+    for at in (0.0, 60.0, 600.0, 4000.0, 4100.0):
+        progress._append({"notebook": 2, "at": at}, file)
+    progress.record(outcome("2.1", at=700.0), file)
+    progress.record(outcome("3.1", at=50.0), file)
+    for damage in (b'{"notebook": "x", "at": 1}', b'{"notebook": 2}', b'{"notebook": 2, "at": NaN}', b"[1]", b"\xff"):
+        file.write_bytes(file.read_bytes() + b"\n" + damage)
+
+    assert progress.spent(file) == {2: 800.0, 3: 0.0}
+    assert set(progress.read(file)) == {"2.1", "3.1"}
+    assert progress.spent(file.with_name("none")) == {}
+
+
+def test_a_kernel_says_once_a_minute_which_notebook_is_worked_on(file, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "time", lambda: now[0])
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ann/notebooks/03_model_serving.ipynb")
+    shell = InteractiveShell(user_ns={"__name__": "__main__"})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setenv(progress.VARIABLE, str(file))
+    progress.watch()
+    for at in (1000.0, 1030.0, 1061.0, 1200.0):
+        now[0] = at
+        shell.run_cell("1 + 1")
+
+    assert [json.loads(line)["at"] for line in file.read_text().split("\n") if line] == [1000.0, 1061.0, 1200.0]
+    assert progress.spent(file) == {3: 200.0}

@@ -26,6 +26,12 @@ function when(seconds) {
   return day + " at " + then.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
+function duration(seconds) {
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+}
+
 function mark(exercise) {
   const name = `Exercise ${exercise.number} ${exercise.title}: ${WORDS[exercise.status]}`;
   const shown = element("span", "", `${SIGNS[exercise.status]} ${exercise.number}`);
@@ -53,7 +59,8 @@ function card(notebook) {
     return made;
   }
   const worked = notebook.worked ? `last worked ${when(notebook.worked)}` : "not started";
-  made.append(element("p", "soft", notebook.minutes ? `${notebook.minutes} minutes · ${worked}` : worked));
+  const spent = notebook.spent >= 60 ? ` · ${duration(notebook.spent)} so far` : "";
+  made.append(element("p", "soft", notebook.minutes ? `${notebook.minutes} minutes · ${worked}${spent}` : worked + spent));
   made.append(element("ul", "marks", ...notebook.exercises.map(mark)));
   made.append(element("p", "soft", `${notebook.passed} of ${notebook.exercises.length} exercises · ` +
     `${notebook.earned} of ${notebook.points} points, ${notebook.hidden} more when graded`), bar(notebook));
@@ -74,6 +81,7 @@ function showProgress(answer) {
   $("totals").replaceChildren(
     total("exercises passed", `${sum((n) => n.passed)} of ${sum((n) => n.exercises.length)}`),
     total("points of visible checks", `${sum((n) => n.earned)} of ${sum((n) => n.points)}`),
+    total("time spent", duration(sum((n) => n.spent))),
     total("last worked", started.length ? when(Math.max(...started.map((n) => n.worked))) : "not yet"));
   $("notebooks").replaceChildren(...answer.notebooks.map(card));
   $("problem").hidden = answer.kept_in !== null;

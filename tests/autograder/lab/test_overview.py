@@ -49,6 +49,10 @@ def test_what_was_passed_counts_with_the_points_of_its_visible_check():
     assert [exercise.status for exercise in first.exercises][:3] == ["passed", "failed", "open"]
 
 
+def test_the_time_spent_stands_with_its_notebook():
+    assert [state.spent for state in notebook_states(FOLDER, {}, {2: 1500.0})][:3] == [0.0, 1500.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("outcomes", "text"),
     [

@@ -20,11 +20,12 @@ ROOT = Path(__file__).parents[3]
 TOKEN = "lab-test"
 
 
-def make_lab(stack, home):
+def make_lab(stack, home, base_url="/"):
     """Start ``make lab`` in a folder of its own; return a client once it says where it listens."""
     (home / "course" / "notebooks").mkdir(parents=True)
     shutil.copy(ROOT / "notebooks" / "01_mlops_overview.ipynb", home / "course" / "notebooks")
     options = f"--no-browser --allow-root --IdentityProvider.token={TOKEN} --ServerApp.root_dir={home / 'course'}"
+    options += f" --ServerApp.base_url={base_url}"
     folders = {name: str(home / name) for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
     folders["JUPYTERLAB_WORKSPACES_DIR"] = str(home / "workspaces")
     log = stack.enter_context((home / "log").open("w"))
@@ -58,10 +59,10 @@ def _stop(process, runtime):
 
 @pytest.fixture(scope="module")
 def labs(tmp_path_factory):
-    """Two servers, started at the same moment, each with the folder it runs in."""
+    """Two servers, started at the same moment, and the folder of each; the second is below a path, as on Binder."""
     with ExitStack() as stack:
         homes = [tmp_path_factory.mktemp("home") for _ in range(2)]
-        processes = [make_lab(stack, home) for home in homes]
+        processes = [make_lab(stack, home, url) for home, url in zip(homes, ("/", "/user/ann/"), strict=True)]
         yield [
             (stack.enter_context(wait_for(process, home)), home) for process, home in zip(processes, homes, strict=True)
         ]
@@ -98,6 +99,20 @@ def test_jupyterlab_opens_on_the_page_and_the_page_needs_nothing_from_elsewhere(
         assert found.status_code == 200
         assert "https://" not in found.text
     assert lab.get("course").headers["location"] == "/course/"
+
+
+def test_below_a_path_the_page_the_notebooks_and_the_help_menu_are_found(labs):
+    client = labs[1][0]
+    assert client.base_url.path == "/user/ann/"
+    assert client.get("").headers["location"].startswith("/user/ann/course/")
+    answer = client.get("course/api/progress").json()
+    assert answer["next"]["url"] == "/user/ann/lab/tree/notebooks/01_mlops_overview.ipynb"
+    for (lab, _), url in zip(labs, ("/course/", "/user/ann/course/"), strict=True):
+        menus = lab.get("lab/api/settings/@jupyterlab/mainmenu-extension:plugin").json()["schema"]["properties"][
+            "menus"
+        ]
+        items = [item for menu in menus["default"] if menu["id"] == "jp-mainmenu-help" for item in menu["items"]]
+        assert url in [item.get("args", {}).get("url") for item in items]
 
 
 def test_what_is_no_file_of_the_page_is_not_served(lab):
