@@ -73,7 +73,7 @@ def engines_of(source: Source) -> list[str]:
     code = "\n".join(c.source for c in source.notebook.cells if c.cell_type == "code" and "engines" in c.source)
     try:
         tree = ast.parse(code)
-    except SyntaxError:  # a cell with a magic command
+    except (SyntaxError, ValueError):  # a cell with a magic command
         return []
     words = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return [key for key in engines.ENGINES if key in words]

@@ -105,7 +105,7 @@ def libraries_of(notebook: NotebookNode) -> frozenset[str]:
     """
     try:
         tree = ast.parse("\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code"))
-    except SyntaxError:  # a cell with a magic command
+    except (SyntaxError, ValueError):  # a cell with a magic command
         return frozenset(COURSE_LIBRARIES)
     roots = {alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
     roots |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

@@ -16,7 +16,7 @@ def names_bound(source: str) -> tuple[str, ...]:
     lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
     try:
         tree = ast.parse("\n".join(lines))
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # null bytes, before Python 3.11.4
         return ()
     found: dict[str, None] = {}
     for node in tree.body:

@@ -206,7 +206,7 @@ def _hoisted(cells: list[PlanCell], *, modules_apart: bool) -> list[PlanCell]:
 def _imported(source: str) -> frozenset[str]:
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # null bytes, before Python 3.11.4
         return frozenset()
     return frozenset(
         alias.asname or alias.name.partition(".")[0]
@@ -223,7 +223,7 @@ def _facts(source: str) -> _Facts:
     facts.binds = set(names_bound(source))
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         facts.opaque = bool(source.strip())
         return facts
     bound: set[str] = set()

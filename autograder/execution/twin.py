@@ -92,7 +92,7 @@ class Twin:
 def _names_read(source: str) -> list[str]:
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # magics: all names then
+    except (SyntaxError, ValueError):  # magics: all names then
         return source.replace("(", " ").replace(".", " ").split()
     return list(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
 

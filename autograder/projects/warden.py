@@ -26,6 +26,7 @@ from typing import Any
 
 from autograder.execution import cage, linux
 from autograder.projects import probes
+from course_lib.archives import unpack
 
 __all__ = ["main"]
 
@@ -167,7 +168,7 @@ class Warden:
     def do_put(self, to: str, tar: str, *, programs: bool) -> dict[str, Any]:
         """Unpack files below the folder ``to``, as programs if they are."""
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(tar))) as archive:
-            archive.extractall(to, filter="data")
+            unpack(archive, to)
             for name in archive.getnames() if programs else ():
                 (Path(to) / name).chmod(0o755)
         return {}

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from course_lib.archives import unpack
 from course_lib.cloud import aws, policies
 from course_lib.cloud.errors import CloudError
 from course_lib.errors import EngineError
@@ -136,7 +137,7 @@ class Fleet:
         try:
             packed = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-                archive.extractall(folder, filter="data")
+                unpack(archive, folder)
         except s3.exceptions.ClientError as error:
             raise _no_access(data_url, error.response["Error"]["Code"]) from error
         except (tarfile.TarError, OSError) as error:
