@@ -8,7 +8,9 @@ stops it last. Standard library only: it must not fail.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -22,6 +24,7 @@ __all__ = ["LABEL", "PROJECT", "clean", "main"]
 LABEL = "mlops-course.session"
 PROJECT = "com.docker.compose.project"
 _STOP_SECONDS = 40.0
+_PR_SET_CHILD_SUBREAPER = 36  # Linux, prctl(2): orphans below this process become its children
 
 
 def clean(client: Sequence[str], session: str, *, images: bool = True) -> None:
@@ -57,12 +60,15 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.stdin.close())
     before = _links(), _rules()
+    if order["engine"]:
+        _adopt_orphans()
     engine = _start(order["engine"], folder)
     with contextlib.suppress(ValueError, OSError):
         sys.stdin.read()
     clean(order["client"], order["session"], images=engine is None)
     if engine is not None:
         _stop(engine)
+        _end_children()
         _restore(*before)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -81,6 +87,29 @@ def _stop(engine: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         engine.kill()
         engine.wait()
+
+
+def _adopt_orphans() -> None:
+    """On Linux, become the parent of what the engine's processes leave behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_children() -> None:
+    """End what outlives the engine: Podman keeps a watcher for five minutes after each command in a container."""
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)  # its own children are ours now, if we adopt orphans
+
+
+def _children() -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _restore(links: set[str], rules: list[str]) -> None:

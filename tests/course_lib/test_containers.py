@@ -319,6 +319,24 @@ def test_plan_mode_misses_what_the_dockerfile_forgot(small):
             running.wait_ready("/", timeout=60)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux")
+def test_the_janitor_ends_what_outlives_the_engine(tmp_path):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    watcher = f"import os, time; open({str(tmp_path / 'watcher')!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+    leaving = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
+    engine = [sys.executable, "-c", leaving, watcher]  # ends at once, as Podman's client does; its watcher does not
+    order = {"client": ["true"], "session": "none", "folder": str(folder), "engine": engine}
+    command = [sys.executable, "-m", "course_lib.containers.janitor", json.dumps(order)]
+    janitor = subprocess.Popen(command, stdin=subprocess.PIPE)
+    wait_until(lambda: (tmp_path / "watcher").exists() and (tmp_path / "watcher").read_text(), timeout=30, what="it")
+    left = int((tmp_path / "watcher").read_text())
+    assert _alive(left)
+    janitor.communicate(timeout=60)
+
+    assert not _alive(left)
+
+
 def test_the_janitor_cleans_up_when_its_owner_is_killed(tmp_path):
     folder = tmp_path / "session"
     folder.mkdir()
