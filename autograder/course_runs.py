@@ -7,6 +7,8 @@ cells can be run by a learner who has solved nothing.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -45,12 +47,24 @@ class Pair:
 
 def usual_jobs() -> int:
     """Return how many notebooks this machine runs at once: 2, or 1 where there is one processor or little memory."""
-    import psutil
-
     from autograder.grade_class import processors
 
-    memory = psutil.virtual_memory().total / 2**30
-    return max(1, min(_MOST_AT_ONCE, processors(), int(memory / _GB_EACH)))
+    return max(1, min(_MOST_AT_ONCE, processors(), int(_memory_gb() / _GB_EACH)))
+
+
+def _memory_gb() -> float:
+    """Return the memory of this machine, or of the container that this is."""
+    import psutil
+
+    limits = [float(psutil.virtual_memory().total)]
+    told = [os.environ.get("MEM_LIMIT", "")]  # JupyterHub, and so Binder
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups, version 2 and 1
+        with contextlib.suppress(OSError):
+            told.append((Path("/sys/fs/cgroup") / name).read_text())
+    for text in told:
+        with contextlib.suppress(ValueError):  # "max": no limit
+            limits.append(float(text))
+    return min(limits) / 2**30
 
 
 def run_pairs(sources: Sequence[Source], root: Path, board: Board, *, jobs: int, whole: bool) -> Iterator[Pair]:

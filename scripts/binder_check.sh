@@ -57,7 +57,7 @@ status=0
     cd "$course"
     exec env -u DOCKER_HOST PATH="$home/env/bin:$tools" COURSE_CACHE="$home/cache" COURSE_CONTAINERS=plan \
         MEM_LIMIT=$limit \
-        binder/start python -m autograder course --force ${only:+--only "$only"}
+        binder/start python -m autograder course --force --whole-copies ${only:+--only "$only"}
 ) || status=$?
 if [ -n "$group" ]; then
     killed=$(cat "$group/memory.oom_control" "$group/memory.events" 2>/dev/null | sed -n 's/^oom_kill //p' || true)

@@ -12,7 +12,7 @@ if [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null && command -v docke
     # There is no registry to pull from in CI: the base images are made from Debian's packages, once, and kept in the cache.
     step "Container images" $bin/python tests/base_image.py
 fi
-step "Course, offline: every reference notebook runs and earns 100 %, every learner copy earns 0" scripts/offline.sh $bin/python -m autograder course
+step "Course, offline: every reference notebook runs and earns 100 %, every learner copy earns 0" scripts/offline.sh $bin/python -m autograder course --whole-copies
 # What an answer earns depends neither on the container engine nor on the language model's server, so the answers of
 # notebooks 5 and 9 are tried without Docker and without vLLM, which takes a minute to start.
 export COURSE_CONTAINERS=plan COURSE_VLLM=none

@@ -226,6 +226,16 @@ def test_what_fails_beside_another_notebook_gets_a_run_alone(tiny_course, monkey
     assert "sleep 9" in capsys.readouterr().out
 
 
+def test_a_small_session_runs_one_notebook_at_a_time(monkeypatch):
+    monkeypatch.setenv("MEM_LIMIT", str(2 * 2**30))
+    assert course_runs.usual_jobs() == 1
+    monkeypatch.setenv("MEM_LIMIT", "2G")  # no number: the machine's own memory counts
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"total": 16 * 2**30}))
+    monkeypatch.setattr("autograder.grade_class.processors", lambda: 8)
+    monkeypatch.setattr(Path, "read_text", lambda self: "max\n")
+    assert course_runs.usual_jobs() == 2
+
+
 def test_a_run_that_is_broken_off_leaves_nothing_running(tiny_course, change):
     import psutil
 
