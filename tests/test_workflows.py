@@ -2,8 +2,8 @@
 
 What is real in these runs: the workflow files as they are, their order, matrix, conditions and artifacts, and the
 evidence page. What stands in: GitHub's actions (see `course_lib.delivery.standins`), `sudo`, and the Makefile, whose
-targets are cheap here; each has tests of its own. Not run here: `nightly-latest` and `release`, which need the newest
-packages, a registry and GitHub itself; they are linted, and the commands they call are tested elsewhere.
+targets are cheap here; each has tests of its own. For `nightly-latest` and `release`, which reach for the newest
+packages, a registry and GitHub itself, so do `uv`, `docker` and `gh`: they write down what they were asked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ EVIDENCE = ("autograder/__init__.py", "autograder/evidence.py", "autograder/term
 MAKEFILE = """
 env:
 \t@mkdir -p .venv/bin && ln -sf $$(command -v python) .venv/bin/python
+\t@ln -sf $(CURDIR)/uv .venv/bin/uv && chmod +x uv
+bundle: env
+\t@mkdir -p build/mlops-course/scripts && cp -r Makefile uv autograder course_lib build/mlops-course/
+\t@touch build/mlops-course/scripts/setup.sh
+\t@cd build && python -m zipfile -c mlops-course.zip mlops-course/
 engines:
 \t@echo engines
 check: env
@@ -38,7 +43,7 @@ course: env
 """
 COURSE = """
 import json, os, pathlib, sys
-number = sys.argv[sys.argv.index("--only") + 1]
+number = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
 report = json.loads(pathlib.Path("report.json").read_text())
 report["notebooks"] = [n for n in report["notebooks"] if n["name"].startswith(number)]
 failed = [n for n in report["notebooks"] if n["status"] == "failed"]
@@ -47,6 +52,24 @@ build = pathlib.Path("build")
 (build / "executed" / f"{number}.ipynb").write_text("{}")
 (build / "course-report.json").write_text(json.dumps(report))
 sys.exit(bool(failed))
+"""
+GRADER = """
+import sys
+if sys.argv[1:] == ["doctor"]:
+    print("✓ package  numpy 9.0.0")
+    print("✗ package  plotly 99.0.0")
+    print("           it has no attribute 'express'")
+    sys.exit(1)
+assert sys.argv[1:] == ["check", "01"], sys.argv
+sys.exit(1)  # nothing is solved
+"""
+UV = """#!/bin/sh
+printf 'numpy==9.0.0\\nplotly==99.0.0\\n' > requirements.lock
+"""
+ASKED = """#!/bin/sh
+echo "$(basename "$0") $*" >> {log}
+for word in "$@"; do [ ! -f "$word" ] || [ "${{word##*.}}" != md ] || cat "$word" >> {log}; done
+[ "$1 $2" != "issue list" ] || cat {log}.number 2>/dev/null || true
 """
 
 
@@ -68,7 +91,7 @@ def repository(tmp_path):
     files = {f".github/workflows/{path.name}": path.read_text() for path in FILES}
     files |= {name: (ROOT / name).read_text() for name in EVIDENCE} | {"course_lib/__init__.py": ""}
     with delivery.Repository() as made:
-        made.commit({**files, "Makefile": MAKEFILE, "course.py": COURSE, "report.json": report()}, "a commit")
+        made.commit({**files, "Makefile": MAKEFILE, "course.py": COURSE, "uv": UV, "report.json": report()}, "a commit")
         yield made
 
 
@@ -78,9 +101,14 @@ def run(repository, tmp_path):
     shims = tmp_path / "bin"
     shims.mkdir()
     (shims / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-    (shims / "sudo").chmod(0o755)
+    for name in ("docker", "gh"):
+        (shims / name).write_text(ASKED.format(log=tmp_path / "asked"))
+    for shim in shims.iterdir():
+        shim.chmod(0o755)
     path = f"{shims}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return lambda workflow: act.run(repository.path, workflow, env={"PATH": path}, timeout=240)
+    return lambda workflow, event="push": act.run(
+        repository.path, workflow, event=event, env={"PATH": path}, timeout=240
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -152,3 +180,67 @@ def test_the_tests_run_only_after_the_quick_checks(run, repository):
     assert done.artifacts["course-report/course-report.html"]
     repository.commit({"broken.txt": "yes"}, "break the style")
     assert [job.conclusion for job in run("test.yml").jobs] == ["failure", "skipped"]
+
+
+@pytest.fixture
+def nightly(repository):
+    """The repository on a night when a notebook and a package break."""
+    repository.commit(
+        {
+            "requirements.lock": "numpy==8.0.0\nplotly==5.0.0\n",
+            "pyproject.toml": "",
+            "autograder/__main__.py": GRADER,
+            "report.json": report(failing="05_docker"),
+        },
+        "a night",
+    )
+
+
+@pytest.mark.timeout(300)
+def test_a_bad_night_becomes_an_issue_that_says_what_broke_and_what_is_newer(run, nightly, tmp_path):
+    done = run("nightly-latest.yml", "schedule")
+    assert done.conclusion == "failure"
+    assert {job.id: job.conclusion for job in done.jobs}["report"] == "success", done.log()
+    asked = (tmp_path / "asked").read_text()
+    assert "gh issue create --title The course breaks on the newest releases" in asked
+    for said in (
+        "it broke in cell 7",
+        "it has no attribute 'express'",
+        "> plotly==99.0.0",
+        "< plotly==5.0.0",
+        "The run",
+    ):
+        assert said in asked
+    assert b"it broke in cell 7" in done.artifacts["nightly-report/nightly.md"]
+
+
+@pytest.mark.timeout(300)
+def test_the_next_bad_night_adds_to_the_open_issue(run, nightly, tmp_path):
+    (tmp_path / "asked.number").write_text("41\n")
+    run("nightly-latest.yml", "schedule")
+    asked = (tmp_path / "asked").read_text()
+    assert "gh issue comment 41 --body-file body.md" in asked
+    assert "issue create" not in asked
+
+
+@pytest.mark.timeout(300)
+def test_a_night_on_which_the_upgrade_itself_fails_is_told_too(run, nightly, repository, tmp_path):
+    repository.commit({"uv": "#!/bin/sh\necho no such release >&2; exit 1\n"}, "the index is gone")
+    run("nightly-latest.yml", "schedule")
+    asked = (tmp_path / "asked").read_text()
+    assert "The upgrade itself did not end" in asked
+    assert "issue create" in asked
+
+
+@pytest.mark.timeout(300)
+def test_a_release_publishes_the_bundle_and_the_image_that_were_tried(run, repository, tmp_path):
+    repository.commit({"autograder/__main__.py": GRADER, "scripts/binder.Dockerfile": "FROM scratch"}, "a release")
+    done = run("release.yml")
+    assert done.conclusion == "success", done.log(failed_only=True)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    tried = next(i for i, line in enumerate(asked) if line.startswith("docker run --rm --memory 2g --network none"))
+    pushed = [i for i, line in enumerate(asked) if line.startswith("docker push ghcr.io/")]
+    (published,) = (i for i, line in enumerate(asked) if line.startswith("gh release create"))
+    assert len(pushed) == 2
+    assert tried < pushed[0] < published
+    assert "bundle/mlops-course.zip bundle/mlops-course.zip.sha256" in asked[published]
