@@ -534,12 +534,12 @@ if QUICK:
 tracking.use(store, "search")
 asked = {"question": "bigger trees, more trees or smaller steps?", "data_sha256": tracking.data_digest(train)}
 with mlflow.start_run(run_name="grid", tags=asked) as parent:
-    for config in GRID:
-        candidate = training.train(train, config)
+    for tried in GRID:
+        fitted = training.train(train, tried)
         with mlflow.start_run(nested=True):
-            mlflow.log_params(config.as_params())
-            result = evaluation.evaluate(candidate, valid)
-            mlflow.log_metrics({f"valid.{name}": value for name, value in result.as_dict().items()})
+            mlflow.log_params(tried.as_params())
+            scored = evaluation.evaluate(fitted, valid)
+            mlflow.log_metrics({f"valid.{name}": value for name, value in scored.as_dict().items()})
 
 # %% [markdown]
 # A query finds them again: SQL-like, by metric, parameter, tag or attribute, sorted by the store.
@@ -548,8 +548,8 @@ with mlflow.start_run(run_name="grid", tags=asked) as parent:
 children = tracking.runs(
     store, "search", f"tags.mlflow.parentRunId = '{parent.info.run_id}'", order_by="metrics.`valid.auc` DESC"
 )
-settings = ["params.max_iter", "params.max_leaf_nodes", "params.learning_rate"]
-children[settings + ["metrics.valid.auc", "metrics.valid.calibration_error"]].round(4)
+searched = ["params.max_iter", "params.max_leaf_nodes", "params.learning_rate"]
+children[searched + ["metrics.valid.auc", "metrics.valid.calibration_error"]].round(4)
 
 # %%
 import matplotlib.pyplot as plt

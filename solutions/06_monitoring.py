@@ -210,16 +210,15 @@ monitoring.figures.detector_figure(quiet, power)
 
 
 # %%
-((before, now),) = plant.pairs(1, features=30, shift=0.5, seed=5)
-names = [f"f{k}" for k in range(30)]
-before, now = pd.DataFrame(before, columns=names), pd.DataFrame(now, columns=names)
+((base, shifted),) = plant.pairs(1, features=30, shift=0.5, seed=5)
+base, shifted = (pd.DataFrame(one, columns=[f"f{k}" for k in range(30)]) for one in (base, shifted))
 if engines.found(["evidently"])[0].version:
-    preset = monitoring.evidently_drift.preset(before, now)
+    preset = monitoring.evidently_drift.preset(base, shifted)
     verdict = "drift" if preset.alarm else "no drift"
     print("Evidently's preset, whole data set:", verdict, "· columns:", ", ".join(preset.drifted))
 else:
     print("Evidently is not installed here: its verdict is left out")
-print("corrected:", monitoring.DriftDetector(before).check(now).reason)
+print("corrected:", monitoring.DriftDetector(base).check(shifted).reason)
 
 # %% [markdown]
 # Evidently tests each column at 5 %, uncorrected, and calls the *data set* drifted only when half of the columns are. Both

@@ -804,8 +804,8 @@ pd.DataFrame([vars(finding) for finding in stack.lint(TEMPLATE)] if linter else 
 # %%
 mended = TEMPLATE.replace("Status: On", "Status: Enabled").replace("Modells", "Models")
 print("findings:", len(stack.lint(mended)) if linter else "not looked for")
-made = stack.deploy(clouds.aws, "night-desk", mended, {"Project": "night-desk"})
-pd.Series(made, name="created").to_frame()
+deployed = stack.deploy(clouds.aws, "night-desk", mended, {"Project": "night-desk"})
+pd.Series(deployed, name="created").to_frame()
 
 # %%
 def everything(url):

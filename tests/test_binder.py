@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -67,6 +68,29 @@ def test_binder_finds_what_it_looks_for():
 def test_the_profile_is_small(profile):
     installed = int(re.search(r"Installed: (\d+) MB", (profile / "size.txt").read_text())[1])
     assert installed <= MOST_MB
+
+
+@pytest.mark.timeout(900)
+def test_what_a_notebook_imports_without_a_question_is_in_the_profile(profile):
+    imported = {}
+    for path in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+        for cell in json.loads(path.read_text())["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and not source.startswith("%"):
+                imported |= {root: path.name for node in ast.parse(source).body for root in _roots(node)}
+    look = "import importlib.util, sys; print([n for n in sys.argv[1:] if importlib.util.find_spec(n) is None])"
+    command = [profile / "env" / "bin" / "python", "-c", look, *imported]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd="/")
+    missing = ast.literal_eval(found.stdout)
+    assert len(imported) > 20
+    assert not {name: imported[name] for name in missing}
+
+
+def _roots(node):
+    """The packages that a statement imports, if it does so whatever is installed."""
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    return {node.module.partition(".")[0]} if isinstance(node, ast.ImportFrom) else set()
 
 
 @pytest.mark.timeout(900)

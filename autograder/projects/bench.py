@@ -15,8 +15,8 @@ from typing import Any
 
 from autograder.execution import Limits
 from autograder.projects.cell import ENVIRONMENT, LIMITS, WORK, Cell, CellEnded, Done
-from autograder.projects.model import Finding, Kind, Report, Stage, Unmet
-from autograder.projects.source import Project
+from autograder.projects.model import Finding, Kind, Report, Stage, Unmet, Untried
+from autograder.projects.source import Project, products
 
 __all__ = ["Bench", "Memo", "Patience", "grade"]
 
@@ -82,18 +82,19 @@ class Bench:
         key = f"{self.kind.name} {stage.name} {self.build} {self.project.digest(stage.blind)}"
         if key not in self.memo.findings:
             self._visible = stage.blind
-            why = "the stage ended without looking at it"
+            why, tried = "the stage ended without looking at it", True
             try:
                 stage.run(self)
             except Unmet as unmet:
-                why = str(unmet)
+                tried = not isinstance(unmet, Untried)
+                why = str(unmet) if tried else f"not tried: {unmet}"
             except CellEnded as ended:
                 why = ended.happened
             except Exception as error:  # what a stranger's service answers must not end the grading
                 why = f"the grader could not go on: {type(error).__name__}"
             missing = [r.id for r in stage.requirements if r.id not in self.found]
             for requirement in missing:
-                self.note(requirement, False, why)
+                self.found[requirement] = Finding(requirement, False, why, tried=tried)
             self.memo.findings[key] = {r.id: self.found[r.id] for r in stage.requirements}
         self.found |= self.memo.findings[key]
 
@@ -139,7 +140,7 @@ class Bench:
         """Raise :class:`Unmet` unless the project could be installed."""
         done = self.installed()
         if not done.ok:
-            raise Unmet(f"the project could not be installed: {done.how()}")
+            raise Untried(f"the project could not be installed: {done.how()} (see install.installs)")
 
     def imports_from(self, place: str) -> dict[str, str]:
         """Return the variables with which the package is imported from ``place``: that copy, and no other."""
@@ -187,7 +188,7 @@ class Bench:
     @property
     def products(self) -> tuple[str, ...]:
         """Files and folders that training makes."""
-        return tuple(str(self.project.settings[key]) for key in ("model", "tracking") if key in self.project.settings)
+        return products(self.project.settings)
 
     def _made(self, place: str) -> dict[str, bytes]:
         """Return the files that were not handed in, or have changed, without Python's caches."""
@@ -210,9 +211,23 @@ class Bench:
         """
         runs, kept = self.trained()
         if not all(run.ok for run in runs):
-            raise Unmet(f"training failed: {runs[-1].how()}")
+            raise Untried(f"training failed: {runs[-1].how()} (see train.runs)")
         prefix = f"{number}:"
         return {path.removeprefix(prefix): data for path, data in kept.items() if path.startswith(prefix)}
+
+    def trained_model(self, number: int = 0) -> bytes:
+        """Return the model's file that the training of that number made.
+
+        Raises
+        ------
+        Unmet
+            Training failed, or made no such file.
+        """
+        path = self.setting("model")
+        made = self.trained_files(number).get(path)
+        if made is None:
+            raise Untried(f"training made no `{path}` (see train.runs)")
+        return made
 
     # servers -----------------------------------------------------------------------------------------------------
     def serve(
@@ -265,7 +280,7 @@ class Server:
         """Raise :class:`Unmet` with the end of its log unless it answered when it was started."""
         if not self.first["status"]:
             said = [line for line in self.cell.alive(self.number)[1].splitlines() if line.strip()]
-            raise Unmet(f"the service did not answer: {said[-1][:200] if said else 'it printed nothing'}")
+            raise Untried(f"the service did not answer: {said[-1][:200] if said else 'it printed nothing'}")
 
     def stop(self) -> dict[str, Any]:
         """Stop it and return how that went."""

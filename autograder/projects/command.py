@@ -59,4 +59,5 @@ def _show(report: Report, console: Console) -> None:
             console.print(Text(f"    {finding.evidence}"))
             if finding.measured:
                 console.print(Text(f"    {finding.measured}", style="dim"))
-            console.print(Text(f"    Next: {requirement.advice}", style="cyan"))
+            if finding.tried:
+                console.print(Text(f"    Next: {requirement.advice}", style="cyan"))

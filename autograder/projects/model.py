@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autograder.projects.bench import Bench
     from autograder.projects.source import Project
 
-__all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet"]
+__all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet", "Untried"]
 
 
 class ProjectError(CourseError):
@@ -21,6 +21,10 @@ class ProjectError(CourseError):
 
 class Unmet(Exception):
     """The rest of a stage cannot be looked at; the message is the evidence for all its requirements left."""
+
+
+class Untried(Unmet):
+    """The same, because of something that another requirement is about: advice on these would lead astray."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,15 @@ class Finding:
         What was sent and what came back, without anything that differs from one run to the next.
     measured
         The rest: durations, latencies, sizes. It stays out of the report, so that the same project gets the same one.
+    tried
+        Whether it was looked at; if not, because another requirement is not met, its advice is not shown.
     """
 
     id: str
     passed: bool
     evidence: str
     measured: str = ""
+    tried: bool = True
 
 
 @dataclass(frozen=True)

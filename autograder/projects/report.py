@@ -47,7 +47,7 @@ def as_markdown(report: Report) -> str:
     failed = [(requirement, finding) for requirement, finding in report.rows if not finding.passed]
     if failed:
         lines += ["", "### What to do next", ""]
-        lines += [f"- **{requirement.id}**: {_plain(requirement.advice)}" for requirement, _ in failed]
+        lines += [f"- **{requirement.id}**: {_plain(requirement.advice)}" for requirement, f in failed if f.tried]
     lines += ["", *(f"> {_plain(note)}" for note in report.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -57,7 +57,7 @@ def as_html(report: Report) -> str:
     rows = "".join(
         f'<tr><td><span class="pill {"passed" if f.passed else "failed"}">{"✓" if f.passed else "✗"}</span></td>'
         f"<td><b>{escape(r.id)}</b><br>{escape(r.title)}</td><td>{r.points if f.passed else 0}/{r.points}</td>"
-        f"<td>{escape(f.evidence)}{'' if f.passed else f'<br><i>{escape(r.advice)}</i>'}</td></tr>"
+        f"<td>{escape(f.evidence)}{'' if f.passed or not f.tried else f'<br><i>{escape(r.advice)}</i>'}</td></tr>"
         for r, f in report.rows
     )
     title = f"{report.kind.title}: {report.points} of {report.most} points"

@@ -15,7 +15,7 @@ from typing import Any
 
 from autograder.projects.model import Kind, ProjectError
 
-__all__ = ["Project", "read_project"]
+__all__ = ["Project", "products", "read_project"]
 
 _LEFT_OUT = (
     ".git", ".venv", "venv", ".env", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
@@ -104,8 +104,14 @@ def read_project(folder: Path, kinds: Mapping[str, Kind]) -> tuple[Project, Kind
             expected=f"project = one of {', '.join(kinds)} in {_TABLE}",
         )
     _check(settings, kind)
+    files = {path: data for path, data in files.items() if not _is_below(path, products(settings))}
     name = str(metadata.get("project", {}).get("name", folder.resolve().name))
     return Project(name, files, metadata, settings), kind
+
+
+def products(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files and folders that training makes: what is there of them already is never handed in."""
+    return tuple(str(settings[key]) for key in ("model", "tracking") if key in settings)
 
 
 def _read(folder: Path) -> dict[str, bytes]:

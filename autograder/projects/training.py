@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from autograder.projects.bench import NOT_CODE
 from autograder.projects.holdout import holdout
-from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.model import Requirement, Stage, Unmet, Untried
 from autograder.projects.tracking import TrackedRun, runs
 
 if TYPE_CHECKING:
@@ -74,11 +74,16 @@ def _check_training(bench: Bench) -> dict[str, bytes]:
     if not done[-1].ok:
         said = done[-1].last(1)
         bench.note("train.runs", False, f"training number {len(done)}: {done[-1].how()}: {said}", seconds)
-        raise Unmet("training failed")
+        raise Untried("training failed (see train.runs)")
     first, second = bench.trained_files(0), bench.trained_files(1)
     size = len(first.get(path, b""))
-    if not bench.note("train.runs", size > 0, f"`{path}` {'was made' if size else 'was not made'}", seconds):
-        raise Unmet(f"training made no `{path}`")
+    if not bench.note(
+        "train.runs",
+        size > 0,
+        f"`{path}` {'was made' if size else 'is not there after training, or is empty'}",
+        seconds,
+    ):
+        raise Untried(f"training made no `{path}` (see train.runs)")
     same = hashlib.sha256(first[path]).digest() == hashlib.sha256(second.get(path, b"")).digest()
     evidence = (
         f"trained twice, with different hash seeds: `{path}` came out as {'the same' if same else 'another'} file"
@@ -130,12 +135,17 @@ def _check_environment(bench: Bench, run: TrackedRun, kept: Mapping[str, bytes])
     texts = [data.decode(errors="replace") for data in kept.values() if len(data) < 1 << 20]
     text = "\n".join([*texts, *run.tags.values(), *(f"{k}={v}" for k, v in run.params.items())])
     names = sorted(bench.project.declared())
-    logged = [name for name in names if name in text and (_version(name) or "?") in text]
+    said = _plain_name(text)
+    logged = [name for name in names if _plain_name(name) in said and (_version(name) or "?") in text]
     python = platform.python_version() in text
     evidence = (
         f"Python's version {'is' if python else 'is not'} logged; versions of: {', '.join(logged) or 'no package'}"
     )
     bench.note("train.environment", python and bool(logged), evidence)
+
+
+def _plain_name(text: str) -> str:
+    return text.lower().replace("_", "-")
 
 
 def _version(name: str) -> str | None:

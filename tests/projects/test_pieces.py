@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
 from autograder.projects import tracking, world
-from autograder.projects.bench import grade
+from autograder.projects.bench import Bench, Memo, grade
 from autograder.projects.bounds import outside, request_schema
 from autograder.projects.container import _without_local_install
 from autograder.projects.exposition import grown, samples, values
 from autograder.projects.kinds import KINDS
-from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet
+from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet, Untried
 from autograder.projects.report import as_html, as_markdown
-from autograder.projects.source import read_project
+from autograder.projects.source import Project, read_project
 from autograder.projects.variants import Edit
 
 METRICS = """\
@@ -101,6 +102,35 @@ def test_what_a_project_says_stays_text_in_the_report():
     assert "<script>" not in row
     assert row.count("|") - row.count("\\|") == 5
     assert "\x1b" not in row
+
+
+def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_path):
+    project, _ = read_project(references / "model-api", KINDS)
+    for path, data in project.files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    for key in ("model", "tracking"):
+        (tmp_path / project.settings[key]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / project.settings[key]).write_bytes(b"of an earlier training")
+
+    assert read_project(tmp_path, KINDS)[0].files == project.files
+
+
+def test_what_was_not_tried_because_of_something_else_gets_no_advice():
+    def run(bench):
+        raise Untried("training failed (see train.runs)")
+
+    report = _report("x")
+    stage = Stage("a", report.kind.stages[0].requirements, run)
+    bench = Bench(Project("p", {}, {}, {}), Kind("k", "A kind", {}, (stage,)), None, Memo())
+    bench.run(stage)
+    report = replace(report, findings=bench.found)
+
+    assert bench.found["a.b"].evidence == "not tried: training failed (see train.runs)"
+    for text in (as_markdown(report), as_html(report)):
+        assert "see train.runs" in text
+        assert "Do it." not in text
+    assert "Do it." in as_markdown(_report("x"))
 
 
 def test_a_variant_that_changes_nothing_is_an_error():
