@@ -212,7 +212,7 @@ def test_time_is_counted_between_cells_and_pauses_are_not(file):
 def test_a_kernel_says_once_a_minute_which_notebook_is_worked_on(file, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(progress.time, "time", lambda: now[0])
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ann/notebooks/03_model_serving.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/03_model_serving.ipynb")
     shell = InteractiveShell(user_ns={"__name__": "__main__"})
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     monkeypatch.setenv(progress.VARIABLE, str(file))
