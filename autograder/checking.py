@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,14 +132,13 @@ def keep_progress(checkup: Checkup, notebooks: Path) -> None:
 
 def show_checkup(checkup: Checkup, out: Console) -> None:
     """Print the first thing to fix, every exercise with its points, and the points so far."""
-    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     out.print(Text(f"{checkup.spec.name} · {checkup.spec.title} · checked in {clock(checkup.seconds)}", style="bold"))
     if checkup.first:
         out.print(Text("First thing to fix", style="bold yellow"))
-        out.print(Padding(Text(checkup.first), (0, 0, 1, 2)))
+        out.print(Text(textwrap.indent(textwrap.fill(checkup.first, max(40, out.width - 4)), "  ") + "\n"))
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column()

@@ -84,7 +84,7 @@ auc = {"no bug": evaluation.score(sample["late"], predict(sample)).auc}
 for bug in delivery.BUGS:
     answers = np.nan_to_num(delivery.plant(predict, bug)(sample))
     auc[bug] = evaluation.score(sample["late"], np.clip(answers / answers.max(), 0, 1)).auc
-pd.DataFrame({"AUC": auc, "how it got there": {name: bug.story for name, bug in delivery.BUGS.items()}}).round(3)
+pd.DataFrame({"AUC": auc, "how it got there": {name: bug.story for name, bug in delivery.BUGS.items()}}).round(3).fillna("")
 
 # %%
 delivery.bars({"AUC": auc}, xlabel="AUC on 4,000 flights of April (0.5 is a coin)", title="A model and nine bugs",
@@ -113,7 +113,7 @@ delivery.bars({"AUC": auc}, xlabel="AUC on 4,000 flights of April (0.5 is a coin
 # | minimum functionality | each answer is a share from 0 to 1 |
 # | minimum functionality | a flight whose `temp` is missing (NaN) still gets an answer |
 # | minimum functionality | on average, departures at 19:00 (`dep_minute` 1140) are riskier than at 07:00 (420) |
-# | invariance | the order of the rows, the company in the request, and the number `flight` don't matter (to 10⁻⁶) |
+# | invariance | the order of the rows, which other flights are in the same request, and the number `flight` don't matter (to 10⁻⁶) |
 # | direction | on average, heavy rain (`precip` 0.4) and fog (`visib` 0.25) raise the risk |
 #
 # Your tests are graded **by mutation**: they must report nothing for good models, and something for each planted bug.
@@ -126,8 +126,8 @@ delivery.bars({"AUC": auc}, xlabel="AUC on 4,000 flights of April (0.5 is a coin
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Order: `predict(flights.iloc[::-1])[::-1]` must be close to `predict(flights)`. Company: so must `predict(flights.head(1))`
-# be to the first answer. A model that ignores rain does not *lower* the risk: ask that it rises.
+# Order: `predict(flights.iloc[::-1])[::-1]` must be close to `predict(flights)`. Other flights in the request:
+# `predict(flights.head(1))` must be close to the first answer. A model that ignores rain does not *lower* the risk: ask that it rises.
 #
 # </details>
 
@@ -164,7 +164,8 @@ def grade_by_mutation(good, bugs):
     for verdict in delivery.mutation_score(model_tests, good, probe, bugs=bugs):
         if verdict.model == "good":
             checks.require(not verdict.killed, f"a good model fails your tests {list(verdict.failures)}: a test that cries "
-                           "wolf gets switched off; compare means, with a tolerance where numbers are rounded")
+                           "wolf gets switched off. Does it ask for something that is not in the table (the airline may "
+                           "matter), compare flight by flight where the table says 'on average', or leave out the tolerance?")
         else:
             bug = delivery.BUGS[verdict.model]
             checks.require(verdict.killed, f"the bug '{bug.name}' survived ({bug.story}): test that {bug.missed}")
@@ -343,8 +344,13 @@ pd.DataFrame(delivery.lint(popular))
 
 # %% [markdown]
 # Four habits mend all of it. **Pin** each action to a full commit: a tag such as `v7` can be moved to other code tomorrow.
-# State **permissions**. Don't leave the token on disk (`persist-credentials: false`). And never paste a title or a message,
-# which strangers write, into a shell command.
+# State **permissions**. Don't leave the **token**, the job's password for the repository (section 7.4), on disk
+# (`persist-credentials: false`). And never paste a title or a message, which strangers write, into a shell command: hand it
+# over as a variable (`env: {TITLE: ${{ github.event.pull_request.title }}}`, then `echo "$TITLE"`).
+#
+# An **action** is a published step; its inputs stand under `with:`. Checking out takes `persist-credentials: false`, setting
+# Python up `python-version: "3.11"`, uploading `name: report` and `path: challenger.json`. What is uploaded is an
+# **artifact**: a file that the run keeps for download after its machine is gone.
 #
 # ### Exercise 7.3 · A workflow that passes lint and really runs (6 points)
 #
@@ -447,7 +453,12 @@ pd.DataFrame(delivery.lint(workflow()), columns=["tool", "rule", "line", "messag
 # %% [markdown]
 # An empty table: nothing to object to. Now it **runs**, on this machine, without a network. `act` plays the runner: each
 # job is a folder of its own, each step a process. The actions are replaced by the course's offline stand-ins, which say so
-# in the log. This is no sandbox: a step can do what you can.
+# in the log. This is no sandbox: a step can do what you can. One thing is easier here than at GitHub: the steps use this
+# machine's Python, with everything installed. There each job begins with an empty one, and a step such as
+# `- run: python -m pip install -r requirements.lock` must follow the setting up of Python.
+#
+# The gate that runs is the course's copy of yours, as a program. It also writes its verdict to the file that
+# `$GITHUB_STEP_SUMMARY` names, which GitHub shows on the page of the run.
 #
 # The scratch repository has one function with its tests. The first commit has a bug in it: `> 15`, and by definition a
 # flight is late from 15 minutes *on*.
@@ -477,18 +488,23 @@ pd.DataFrame({name: {job.id: job.conclusion for job in run.jobs} | {"run": run.c
 
 # %%
 for message, run in runs.items():
-    print(f"── {message}", run.log(failed_only=True)[-260:], run.summary, f"kept: {list(run.artifacts)}", sep="\n")
+    why = run.summary or "\n".join(run.log(failed_only=True).splitlines()[-6:])
+    print(f"── {message}", why.strip(), f"kept: {list(run.artifacts)}", sep="\n")
 
 # %% [markdown]
 # Red on the bug, and the gate never ran. Red on the worse model, with the reasons and the report kept. Green on the better one.
 # Delivery is what follows a green gate: the registry's alias `champion` moves to the new version (notebook 2), and the
-# servers fetch it (notebook 4).
+# servers fetch it (notebook 4). The way back is the same move: the alias `previous` says where to.
 #
 # ## 7.4 Least privilege
 #
 # Each job gets a token. What a stolen or misled step can do is what its token can do. So each job states the least that it
-# needs, and what isn't stated is `none`. One more rule protects you from strangers: a job that a **fork's** pull request started
-# runs code that anybody can write. It may read, never write.
+# needs, and what isn't stated is `none`. One more rule protects you from strangers: a job that the pull request of a **fork**
+# (somebody else's copy of your repository) started runs code that anybody can write. It may read, never write.
+#
+# Other passwords are **secrets** of the repository (`${{ secrets.NAME }}`). GitHub masks a secret in the log only as it is
+# written: printed in another form, in pieces or encoded, it is public. So don't print what you got from one. Jobs of forks get
+# none.
 #
 # ### Exercise 7.4 · Least privilege (4 points)
 #
@@ -625,7 +641,8 @@ for start in (dt.datetime(2013, 1, 5), dt.datetime(2013, 7, 5)):
 #
 # <details><summary>Hint 1</summary>
 #
-# New York is UTC−5 in winter and UTC−4 in summer. One hour of UTC lies within the window in both.
+# New York is UTC−5 in winter and UTC−4 in summer. So the window is 10:00 to 13:00 UTC in winter and 09:00 to 12:00 in
+# summer: choose a minute that lies in both.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -714,7 +731,8 @@ with delivery.Repository() as repository:
         weeks[name] = repository.run("retrain.yml", event="schedule")
 
 # %%
-pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in run.table()])
+steps_run = pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in run.table()])
+steps_run.assign(step=steps_run["step"].str.partition("@")[0])
 
 # %% [markdown]
 # In the careless week the job ends at the gate; `promote.py` was never started, and the champion stays.

@@ -106,7 +106,7 @@ choice = cloud.choose(cloud.Need(model="own", runs_servers=True))
 print(choice.path)
 reasons = [("because", why) for why in choice.why]
 others = [("or", f"{other.path}, if {other.when}") for other in choice.alternatives]
-pd.DataFrame([*reasons, *others], columns=["part", "of the answer"]).set_index("part")
+pd.DataFrame([*reasons, *others], columns=["", "why, and what else"]).set_index("")
 
 # %% [markdown]
 # ### Exercise 8.1 · Choose the path (4 points)
@@ -281,6 +281,9 @@ for name, write in attempts.items():
 # %% [markdown]
 # In Google Cloud it is `upload_from_string(body, if_generation_match=0)`. The real service answers 412; this emulator does
 # not enforce it, so we don't show it.
+#
+# A store that is there already is reached by `cloud.azure.client(url).get_container_client(name)` and
+# `cloud.gcp.client(url).bucket(name)`; boto3's calls take the bucket's name each time.
 #
 # Lists come in **pages**: S3 gives 1,000 keys at a time, and a program that reads the first page only works for months. Here
 # a page of S3 has 20 keys, so that you notice today.
@@ -585,7 +588,8 @@ print(image, role, *data.values(), sep="\n")
 # - If the endpoint **exists already**, change nothing but the weights of its variants: callers must not notice.
 # - Then ask it: send `{"flights": flights}` as JSON and return the list in `late_probabilities`.
 #
-# Example: `deploy(clouds.aws, clouds.runtime, release, [EXAMPLE])` → `[0.254…]`.
+# Example, with the release that is made below the check: `deploy(clouds.aws, clouds.runtime, release, [EXAMPLE])` →
+# `[0.254…]`.
 #
 # <details><summary>Hint 1</summary>
 #
@@ -760,11 +764,16 @@ state = cloud.alarms.evaluate(clouds.aws, "late-flights-refused")
 print(before, "→", state.name, "·", state.reason)
 
 # %% [markdown]
+# The alarm is on: *the sum of 4XX answers within 300 s is at least 1*. Of the four bad calls two reached the container (the
+# last column above), and green, which had all the traffic, refused them. `notBreaching` says that no calls are no alarm.
+
+# %% [markdown]
 # ## 8.6 The same as a file
 #
 # A hundred calls typed by hand cannot be reviewed, and nobody can say what is there. **Infrastructure as code** is a file that
 # says what *should* be there: CloudFormation at AWS, Bicep at Azure, Terraform for all. It goes through the pull requests of
-# notebook 7, and a linter reads it before anything is created. This one has two faults:
+# notebook 7, and a linter reads it before anything is created. In it, `!Sub` puts values into a text, `${Models.Arn}` is the
+# address of the resource called `Models`, and `AllowedPattern` is a rule for a parameter. This file has two faults:
 
 # %%
 TEMPLATE = """\
@@ -801,6 +810,9 @@ if not linter:
     print("cfn-lint is not installed here: the template is deployed without")
 pd.DataFrame([vars(finding) for finding in stack.lint(TEMPLATE)] if linter else [])
 
+# %% [markdown]
+# In YAML, `On` without quotes is the value *true*, and the service wants the word `Enabled`. And `Modells` is nobody's name.
+
 # %%
 mended = TEMPLATE.replace("Status: On", "Status: Enabled").replace("Modells", "Models")
 print("findings:", len(stack.lint(mended)) if linter else "not looked for")
@@ -824,7 +836,9 @@ pd.Series({kind: ", ".join(found) for kind, found in everything(clouds.aws).item
 # ## 8.7 Kubernetes: an update that nobody notices
 #
 # Where the team runs servers, the same image goes to Kubernetes, in every cloud or in a cellar. You describe what should be
-# there; controllers make it so. Four objects make a service:
+# there; controllers make it so. A **pod** is one running copy of your container, with an address of its own; a **node** is a
+# machine that runs pods; a **controller** is a loop that compares what is with what should be, and acts. Four objects make a
+# service:
 #
 # | object | says |
 # |---|---|
@@ -856,7 +870,7 @@ FRAGILE = [{
             "containers": [{"name": "api", "image": "registry.example/late-flights:1.0.0",
                             "ports": [{"name": "http", "containerPort": 8000}]}]}}},
 }]
-LOAD = {"start_seconds": 8, "drain_seconds": 4}  # a server starts in 8 s; the longest request takes 4 s
+LOAD = {"start_seconds": 8, "drain_seconds": 10}  # a server starts in 8 s; the longest request takes 10 s
 hurt = cloud.simulate_rollout(FRAGILE, **LOAD)
 print(f"{len(cloud.validate(FRAGILE))} findings · {hurt.outcome}: {hurt.dropped} of {hurt.requests} requests lost")
 list(hurt.why)
@@ -864,7 +878,7 @@ list(hurt.why)
 # %% [markdown]
 # Kubernetes has nothing against it and calls the update complete. But without a readiness probe the new pods count as ready at
 # once, both old ones go, and every request is lost until the new servers are up: 8 s here, a minute for a model that loads in
-# a minute.
+# a minute. And the requests that the old ones were working on are cut off.
 #
 # ### Exercise 8.5 · Survive the update (4 points)
 #
@@ -877,13 +891,15 @@ list(hurt.why)
 #   lets one pod go.
 #
 # The longest request takes 10 s; nodes hear of a pod that goes within 2 s. Name, labels, image and port stay. The app answers
-# `/ready` (the model is loaded) and `/health` (the process lives). `cloud.validate` must find nothing. Example:
-# `hardened(FRAGILE)[0]["kind"]` → `"Deployment"`.
+# `/ready` (the model is loaded) and `/health` (the process lives). No liveness probe is needed; one without patience would
+# kill a server that starts slowly. `cloud.validate` must find nothing. Example: `hardened(FRAGILE)[0]["kind"]` →
+# `"Deployment"`.
 #
 # <details><summary>Hint 1</summary>
 #
 # Four changes in the Deployment: take no pod away before its successor is ready; a `readinessProbe`; a `preStop` hook that
-# waits until nodes have heard; a grace period longer than hook and longest request together.
+# waits until nodes have heard; a grace period longer than hook and longest request together, which is on the safe side: the
+# last request may come until nodes have heard, and takes its 10 s from there.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -976,9 +992,9 @@ cloud.figures.timeline_figure({"as found on the web": hurt, "hardened": saved})
 
 # %% [markdown]
 # *Figure: two panels over the seconds of the update, each with the ready pods of the old and the new version. Above, the
-# fragile Deployment: the new pods count as ready at second 0, the old ones go, and every request is lost until the new servers
-# are up at second 8. Below, the hardened one: an old pod goes only when a new one is ready, and nothing is lost. The update
-# takes longer, and nobody notices.*
+# fragile Deployment: the new pods count as ready at second 0, the old ones go and cut off what began in the seconds before, and
+# every request is lost until the new servers are up at second 8. Below, the hardened one: an old pod goes only when a new one is ready, and nothing is lost. The update
+# takes longer, so more requests arrive meanwhile, and nobody notices.*
 #
 # A readiness probe that asks the right question, and five seconds of waiting: that is most of what "zero downtime" is.
 #
@@ -1125,12 +1141,14 @@ if llm.servers.available(["llama.cpp"]):
         try:
             bedrock.converse(modelId="nobody.model-1", messages=QUESTION)
         except bedrock.exceptions.ClientError as error:
-            told["an unknown model"] = error.response["Error"]["Code"]
+            print(f"\nan unknown model: {error.response['Error']['Code']}")
 else:
     told = {"llama.cpp": "not installed here: nobody to ask"}
 pd.DataFrame({"Bedrock's protocol says": told})
 
 # %% [markdown]
+# *Pieces* are the events with text. *Tokens* are what you pay for, read and written; the one that ends an answer has no text.
+#
 # The program above runs unchanged against the real Bedrock, with other credentials and another model's name. You pay there by
 # the token: what you don't pay for is a GPU that waits.
 #
@@ -1282,7 +1300,7 @@ assert not any(left.values()), left
 pd.Series({what: len(found) for what, found in left.items()}, name="left").to_frame()
 
 # %% [markdown]
-# The emulators stop last, and with them every process of this notebook:
+# The emulators stop here; what section 8.11 starts ends by itself:
 
 # %%
 clouds.close()
@@ -1291,7 +1309,7 @@ print(len(psutil.Process().children(recursive=True)), "processes left")
 # %% [markdown]
 # ## 8.11 Who turns the wheel?
 #
-# The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
+# *A look ahead, without an exercise.* The endpoint serves what somebody trained. In production nobody starts a training by hand: an **orchestrator** does. It knows
 # which step waits for which, runs each in a container of its own, keeps what each one made, and can begin again at the step
 # that failed. **Kubeflow Pipelines** does it on Kubernetes (Vertex AI takes the same file); Airflow is its older cousin,
 # and the same steps are written for it in `course_lib/retraining/airflow_dag.py`. This is the loop of notebook 6, cut into

@@ -77,9 +77,8 @@ def state_of(
     if not known and missing == "missing":
         return State("INSUFFICIENT_DATA", f"no data in the last {len(values)} periods")
     name: Name = "ALARM" if breaches >= needed else "OK"
-    return State(
-        name, f"{breaches} of the last {len(values)} periods breached; {needed} are needed ({comparison} {threshold:g})"
-    )
+    periods = "period" if len(values) == 1 else f"{len(values)} periods"
+    return State(name, f"{breaches} of the last {periods} breached; needed: {needed} ({comparison} {threshold:g})")
 
 
 def evaluate(where: Access | str, alarm: str, *, now: datetime | None = None) -> State:

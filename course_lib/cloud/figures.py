@@ -46,13 +46,13 @@ def cost_figure(options: Mapping[str, costs.Option], predictions: Sequence[float
 
 
 def timeline_figure(rollouts: Mapping[str, Rollout]) -> Figure:
-    """Draw ready pods by version, and lost requests, one panel a rollout; the panels share the axis of time."""
+    """Draw ready pods by version, and lost requests, one panel a rollout; the panels share their axes."""
     import matplotlib.pyplot as plt
 
     from course_lib import plots
 
     with plots.style(height=2.4 * len(rollouts) + 0.6):
-        figure, rows = plt.subplots(len(rollouts), 1, squeeze=False, sharex=True)
+        figure, rows = plt.subplots(len(rollouts), 1, squeeze=False, sharex=True, sharey=True)
         for axes, (title, rollout) in zip(rows[:, 0], rollouts.items(), strict=True):
             at = [second.at for second in rollout.timeline]
             axes.step(at, [second.old_ready for second in rollout.timeline], where="post", label="ready, old version")
@@ -63,8 +63,9 @@ def timeline_figure(rollouts: Mapping[str, Rollout]) -> Figure:
             )
             axes.set_ylabel("pods; requests a second")
             axes.set_title(f"{title}: {rollout.outcome}, {rollout.dropped:,} of {rollout.requests:,} requests lost")
-            axes.set_ylim(0, axes.get_ylim()[1] * 1.35)  # room for the legend above the lines
             axes.legend(loc="upper center", ncols=3)
+        rows[0, 0].set_ylim(0, rows[0, 0].get_ylim()[1] * 1.35)  # room for the legend; all panels share it
+        rows[0, 0].yaxis.get_major_locator().set_params(integer=True)
         rows[-1, 0].set_xlabel("time since the update began (s)")
     plt.close(figure)
     return figure

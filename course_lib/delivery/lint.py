@@ -68,17 +68,17 @@ def _zizmor(text: str) -> list[Finding]:
         file.write_text(text, encoding="utf-8")
         tool = str(Path(sys.executable).with_name("zizmor"))
         report = _json([tool, "--offline", "--no-progress", "--no-config", "-q", "--format", "json", str(file)], "")
-    return [
-        Finding("zizmor", found["ident"], _line(found), f"{found['desc']}: {_annotation(found)}") for found in report
-    ]
+    return [Finding("zizmor", found["ident"], _line(found), _message(found)) for found in report]
 
 
 def _line(found: dict) -> int:
     return int(found["locations"][0]["concrete"]["location"]["start_point"]["row"]) + 1
 
 
-def _annotation(found: dict) -> str:
-    return str(found["locations"][0]["symbolic"]["annotation"])
+def _message(found: dict) -> str:
+    """Return what zizmor says; "this job" and the like point into a listing that is not shown here."""
+    annotation = str(found["locations"][0]["symbolic"]["annotation"])
+    return str(found["desc"]) if annotation.startswith("this ") else f"{found['desc']}: {annotation}"
 
 
 def _actionlint(text: str) -> list[Finding]:

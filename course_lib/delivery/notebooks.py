@@ -55,6 +55,7 @@ def run_notebook(notebook: Path, output: Path, values: Mapping[str, Any], *, tim
             language="python",
             progress_bar=False,
             execution_timeout=timeout,
+            extra_arguments=["--log-level=ERROR"],  # else the kernel's own warnings stand among the outputs
         )
     except PapermillExecutionError as error:
         raise DeliveryError(
