@@ -731,8 +731,7 @@ with delivery.Repository() as repository:
         weeks[name] = repository.run("retrain.yml", event="schedule")
 
 # %%
-steps_run = pd.DataFrame([{"week": week, **row} for week, run in weeks.items() for row in run.table()])
-steps_run.assign(step=steps_run["step"].str.partition("@")[0])
+pd.DataFrame([{"week": week, **row, "step": row["step"].partition("@")[0]} for week, run in weeks.items() for row in run.table()])
 
 # %% [markdown]
 # In the careless week the job ends at the gate; `promote.py` was never started, and the champion stays.

@@ -313,7 +313,7 @@ class LLMServer:
                 return str(reply.read().decode(errors="replace"))
         except (OSError, ValueError) as error:
             raise EngineError(
-                f"{self.engine} does not answer at {self._root}{path}: {error}",
+                f"No server answers at {self._root}{path}: {error}",
                 expected="a running server",
                 next_step="start it, or look whether the address is right",
             ) from error

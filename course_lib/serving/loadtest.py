@@ -32,7 +32,14 @@ def percentile(values: Sequence[float], share: float) -> float:
     --------
     >>> percentile([4, 1, 3, 2], 0.5), percentile([4, 1, 3, 2], 0.99)
     (2, 4)
+
+    Raises
+    ------
+    ValueError
+        ``share`` is not between 0 and 1.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share:g}, not 0 to 1: the 95th percentile is percentile(values, 0.95)")
     ordered = sorted(values)
     if not ordered:
         return float("nan")

@@ -4,7 +4,7 @@ def model_tests(predict, flights):
     return [] if answers.min() >= 0 and answers.max() <= 1 else ["range"]
 
 
-# %% wants every single flight to react answer="wrong" expect="compare means"
+# %% wants every single flight to react answer="wrong" expect="flight by flight where the table says"
 def model_tests(predict, flights):
     """Return the names of the tests that the model `predict` fails on `flights`; an empty list if it passes."""
     base = predict(flights)

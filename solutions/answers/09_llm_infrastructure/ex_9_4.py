@@ -44,7 +44,7 @@ def read_events(pieces):
 def read_events(pieces):
     found, buffer = [], ""
     for piece in pieces:
-        buffer += piece.decode()
+        buffer += piece.decode().replace("\r\n", "\n")
         while "\n\n" in buffer:
             event, buffer = buffer.split("\n\n", 1)
             data = "\n".join(line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:"))
