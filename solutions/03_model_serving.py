@@ -245,6 +245,7 @@ for value in ("U", "UAL", "ua", "", 7):
 # |---|---|---|---|
 # | 200 | here is your answer | nobody's | |
 # | 400 | the body is not JSON | the caller's | not unchanged |
+# | 404, 415 | no such path; not sent as JSON | the caller's | not unchanged |
 # | 413 | the body is too large | the caller's: send less | not unchanged |
 # | 422 | it is JSON, but a field is wrong; the field is named | the caller's: correct the data | not unchanged |
 # | 429 | too many requests are waiting | the caller's: slow down | yes, after `Retry-After` |
@@ -287,6 +288,24 @@ lines = [json.loads(line) for line in log.getvalue().splitlines()]
 [(one["request_id"], one["error"].splitlines()[-1]) for one in lines if one["event"] == "unforeseen error"]
 
 # %% [markdown]
+# Before you write such an app yourself, here is the smallest one with all the parts that you need:
+
+# %%
+tiny = FastAPI()
+
+
+@tiny.post("/echo")  # the function below answers POST /echo
+async def echo(request: Request):
+    body = await request.body()  # the bytes as they came; `await` lets other requests run while they arrive
+    if not body:
+        return JSONResponse({"detail": "empty"}, 400)  # a status of your own
+    return {"bytes": len(body)}  # a dict becomes JSON with status 200
+
+
+with client.hosted(tiny) as call:
+    print(call("POST", "/echo", {"a": 1}), call("POST", "/echo", content=""), sep="\n")
+
+# %% [markdown]
 # ### Exercise 3.2 · A predict endpoint with the right status codes (6 points)
 #
 # Write `create_app(source)`: it returns a FastAPI app with `POST /predict`. Load the model once, when the app is made, with
@@ -299,7 +318,7 @@ lines = [json.loads(line) for line in log.getvalue().splitlines()]
 # - **400** if the body is no JSON;
 # - **422** if a field is refused; the body names the field;
 # - **500** if the model fails, and the body says nothing of the reason;
-# - **503** with the header `Retry-After: 1` if there is no model. The app must start all the same.
+# - **503** with the header `Retry-After: 1` if there is no model, whatever the body. The app must start all the same.
 #
 # Example: with a bundle, `{"carrier": "UA"}` gets 422, and the word `origin` is in the body.
 #
@@ -363,7 +382,7 @@ with client.hosted(create_app(str(bundle))) as call:
     garbled = call("POST", "/predict", content='{"carrier": ')
     status_is(garbled, 400, "half a JSON text", "422 means 'I read it, and a field is wrong'; this could not be read at all")
 homeless = client.request(create_app("no-such-folder"), "POST", "/predict", flight)
-status_is(homeless, 503, "a request to an app without a model", "it isn't the caller's fault, and it will pass: that is 503")
+status_is(homeless, 503, "a request to an app without a model", "it isn't the caller's fault, and we know it: that is 503")
 checks.require(homeless.headers.get("retry-after") == "1", "503 without Retry-After: the caller can't know when to come back")
 checks.passed("3.2, visible part", 3)
 
@@ -413,7 +432,8 @@ with client.hosted(create_app(str(packaging.desk_bundle()))) as call:
 #
 # <details><summary>Hint 1</summary>
 #
-# Code before `yield` in a lifespan runs *before* the port opens. Start the loading there, but don't wait for it:
+# A *lifespan* is a function around the life of an app: `@asynccontextmanager`, `async def life(app): …; yield; …`, given as
+# `FastAPI(lifespan=life)`. Code before its `yield` runs *before* the port opens. Start the loading there, but don't wait for it:
 # `asyncio.create_task(…)`. Because `open_model` blocks, it must run in a thread: `await asyncio.to_thread(…)`.
 #
 # </details>
@@ -640,12 +660,13 @@ serving.figures.latency_against_load(curves, pace=PACE)
 
 # %% [markdown]
 # *Figure: latency (p99 solid, p50 dotted) over the offered load, both axes logarithmic, with the budget of 100 ms as a
-# dashed line. The baseline bends upwards where it reaches its capacity, and ends far above the budget. The ONNX service is
-# about ten times quicker at every load; how far below the budget depends on the machine, and on what else it does.*
+# dashed line. The baseline climbs with the load and ends far above the budget. The ONNX service is several times quicker at
+# low load, and the factor grows with the load; how far below the budget depends on the machine, and on what else it does.*
 #
-# The bend is the lesson. Below capacity, latency is what one request costs. Above it, requests arrive faster than they
-# leave, and the **queue** grows without end: latency is then a matter of how long you measure. A service must be run left
-# of the bend, and must refuse (429) what it cannot finish.
+# Latency rises long before requests get lost. With little load it is what one request costs; near capacity requests wait for
+# one another in a **queue**. Here 64 users wait for their answers before they ask again, so at most 64 wait. Callers who don't
+# wait for one another would make the queue grow without end: latency is then a matter of how long you measure. A service must
+# be run well below its capacity, and must refuse (429) what it cannot finish.
 
 # %%
 rows = {
@@ -659,7 +680,12 @@ rows = {
 pd.DataFrame(rows).T.round(1)
 
 # %% [markdown]
+# A step takes a second. At 10 requests a second that is some ten answers, and their p99 is simply the slowest: a p99 needs
+# hundreds of answers.
+#
 # ### Exercise 3.4 · Percentiles and an SLO report (4 points)
+#
+# An **SLO**, a service level objective, is the share of good answers that we promise.
 #
 # A service runs as several workers, and each keeps its own list of latencies. Write
 # `slo_report(workers, failed, budget_ms=100.0, objective=0.99)`:
@@ -670,7 +696,7 @@ pd.DataFrame(rows).T.round(1)
 #
 # A percentile is the **smallest measured value that at least this share of the values do not exceed** (nearest rank; no
 # interpolation). `good` is the share of **all** requests that were answered within the budget; exactly 100 ms is within.
-# `met` is whether `good` is at least the objective. Example: `slo_report([[10, 20], [30, 400]], 1)` has `p50` 20, `p95`
+# `met` is whether `good` is at least the objective. At least one request was answered. Example: `slo_report([[10, 20], [30, 400]], 1)` has `p50` 20, `p95`
 # and `p99` 400, `good` 0.6 and `met` False.
 #
 # <details><summary>Hint 1</summary>
@@ -778,7 +804,7 @@ serving.figures.batch_cost(seconds)
 # - Up to `max_batch` rows are scored in one call `self.score(rows)`, which returns a list of answers in the same order.
 # - A full batch is scored at once. Otherwise it is scored `max_delay_s` after its **first** row came.
 # - A row whose `deadline_s` (seconds from its arrival) is over when its batch is scored is left out; its `submit` raises
-#   `TimeoutError`.
+#   `TimeoutError`. (At exactly that moment it is still in time.)
 # - If `score` raises, every `submit` of that batch raises the same error. Nobody waits for ever.
 #
 # `rehearse(arrivals)` below the class is written for you; leave it as it is. It plays arrivals on a **virtual clock** (no real waiting) and returns what became
@@ -873,11 +899,12 @@ checks.require(max(map(len, groups)) <= 7 and max(o.waited_ms for o in crowd) <=
 
 # %% [markdown]
 # The service uses the same idea with `max_delay_s = 0`: a batch is whatever arrived in the same turn of the event loop.
-# Nobody waits, and under load batches form by themselves. You can see it in its own metrics, from the load test above:
+# Nobody waits, and under load batches form by themselves. Its own metrics count them, over all that this server has done so
+# far. Each number includes those before it: most batches held one flight even so, larger ones came at the highest load.
 
 # %%
 sizes = [line for line in ask("GET", "/metrics").body.splitlines() if line.startswith("desk_batch_rows_bucket")]
-pd.Series({line.split('"')[1]: int(float(line.split()[-1])) for line in sizes[:6]}, name="batches of at most this size").to_frame().T
+pd.Series({int(float(line.split('"')[1])): int(float(line.split()[-1])) for line in sizes[:6]}, name="batches of at most this size").to_frame().T
 
 # %% [markdown]
 # Its queue is bounded as well. A slow model and a small queue show what happens to the rest:
@@ -903,10 +930,10 @@ seen, started = [], time.perf_counter()
 with client.Desk(server.url) as desk:
     for event in desk.stream(as_json[:200]):
         seen.append({"event": event.name, "after (ms)": 1000 * (time.perf_counter() - started), **event.data})
-pd.DataFrame([*seen[:3], seen[-1]]).round(3)
+pd.DataFrame([seen[0], seen[99], *seen[-2:]]).convert_dtypes().round(3).astype(object).fillna("")
 
 # %% [markdown]
-# The first answer is there while the last one is not computed yet. The price: the status 200 has long been sent when
+# The first answer is there before the last one; answers come in pieces of several, and a long computation would show it more. The price: the status 200 has long been sent when
 # something fails in the middle, so errors must travel as events, and the caller must not take a stream without the final
 # `done` for complete.
 #

@@ -131,13 +131,15 @@ answer, ended
 try:
     engine.build(context, "desk-api:broken", dockerfile=desk.ESSENTIAL.replace("COPY requirements.txt", "COPY requirement.txt"))
 except CourseError as error:
-    print(str(error)[-900:])
+    lines = [line for line in str(error).splitlines() if "sha256:" not in line]
+    print("\n".join(lines)[-900:])
 
 # %% [markdown]
 # ## 5.2 Rules: what the seven lines leave open
 #
 # The essential pattern runs. Would you run it where customers are? Two linters read it: **hadolint**, the field's own, and
-# the ten rules of this desk.
+# the ten rules of this desk. (*Exec form* is a list, `CMD ["uvicorn", …]`: the program itself becomes process 1. *Shell form*,
+# `CMD uvicorn …`, starts a shell that starts the program.)
 
 # %%
 found = [*containers.lint(desk.ESSENTIAL), *(containers.hadolint(desk.ESSENTIAL) if policy.hadolint_program() else [])]
@@ -369,7 +371,7 @@ figures.layer_sizes(images)
 # %% [markdown]
 # **Figure 2.** *Layers of the three images as stacked bars, in MB: base image (light blue), Python packages (orange),
 # copied files (green), rest (grey). Base and packages dominate all three. Careless carries the raw data on top; the
-# multi-stage image is the smallest, by what tests, pip's leavings and compiled bytecode weigh.*
+# multi-stage image is the smallest, by what tests, pip's leavings and compiled bytecode weigh, here more than the data.*
 #
 # > **Note** Careless also lets pip keep its cache, about a third of the packages again; the estimate in plan mode counts
 # > it. In a build from the local index it does not show, because pip caches nothing that comes over plain HTTP.
@@ -382,8 +384,8 @@ Markdown(f"The step `rm -rf data` freed nothing: the `COPY . .` layer below it s
 
 # %% [markdown]
 # The honest reading: with wheels there is nothing to compile, so the second stage saves little. It pays when a package
-# must be built, because compilers (some 300 MB) then stay behind in the first stage. What saves most here is what never
-# comes in.
+# must be built, because compilers (some 300 MB) then stay behind in the first stage. What saves most in the next exercise is
+# what never comes in.
 #
 # ### Exercise 5.3 · Under the budget (4 points)
 #
@@ -513,11 +515,11 @@ for script in ("start.sh", "start_exec.sh") if engine.real else ():
     with engine.run(f"desk-api:{script}", environment=trust) as api:
         stops[script] = vars(api.wait_ready().stop(grace=GRACE_S))
 shell_form = "FROM python:3.11-slim\nCMD uvicorn main:app --host 0.0.0.0 --port 8000\n"
-pd.DataFrame(stops).T if stops else [str(one) for one in containers.lint(shell_form) if one.rule == "DESK03"]
+pd.DataFrame(stops).T.astype({"exit_code": int}) if stops else [str(one) for one in containers.lint(shell_form) if one.rule == "DESK03"]
 
 # %% [markdown]
-# With an engine: `start.sh` waited out the three seconds of grace and was killed (137 = 128 + 9), with every request in
-# flight. One word, `exec`, makes the server process 1. (Plan mode has no process 1, so it shows the linter's finding.
+# With an engine: `start.sh` waited out the three seconds of grace and was killed (137 = 128 + 9); any request in flight would
+# have gone with it. One word, `exec`, makes the server process 1. (Plan mode has no process 1, so it shows the linter's finding.
 # A plain `CMD uvicorn …` may survive, because newer shells replace themselves by a single command; don't rely on it.)
 #
 # Reaching the server is half of it. The other half is what the server does with requests it has accepted. Here is one
