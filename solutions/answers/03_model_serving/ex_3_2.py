@@ -107,7 +107,7 @@ def create_app(source):
     return app
 
 
-# %% calls a missing model an internal error answer="wrong" expect="it will pass: that is 503"
+# %% calls a missing model an internal error answer="wrong" expect="we know it: that is 503"
 def create_app(source):
     app = FastAPI()
     try:

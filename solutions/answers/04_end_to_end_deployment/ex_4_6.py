@@ -1,4 +1,4 @@
-# %% ONNX for everything of one's own answer="wrong" expect="an export buys you nothing here"
+# %% ONNX for everything of one's own answer="wrong" expect="an export buys you little here"
 def pick_runtime(target):
     if target["model"] == "own":
         return "triton" if target["gpus"] and target["frameworks"] > 1 else "onnx runtime"
