@@ -576,7 +576,7 @@ server.server_close()                                  # closes the port, then w
 # %% nbgrader={"grade": true, "grade_id": "check-5-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 mine = serve()
 checks.require(isinstance(mine, str), "serve() returns Python text, as a string")
-review.stop(containers.drill(mine, requests=4, work_s=0.3, grace_s=5))
+review.stop(containers.drill(mine, requests=4, work_s=1.0, grace_s=5))  # longer than `serve_forever` takes to notice
 checks.passed("5.4", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-5-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -844,6 +844,8 @@ volumes: {{mlflow: {{}}}}
 
 # %% nbgrader={"grade": true, "grade_id": "check-5-7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 review.compose(compose_file(), order=[("mlflow", "api"), ("api", "prometheus")], ready_s={"mlflow": 8, "api": 2})
+kept = [volume for volume in containers.read_compose(compose_file())["mlflow"].volumes if ":/data" in volume]
+checks.require(kept, "MLflow's database lies in the container and is gone with it: mount a volume at /data")
 print(containers.start_order(compose_file()))
 checks.passed("5.7", 2)
 
