@@ -85,7 +85,8 @@ def run_pairs(sources: Sequence[Source], root: Path, board: Board, *, jobs: int,
     """
     if not sources:
         return
-    stop, beside = threading.Event(), jobs > 1 and len(sources) > 1
+    jobs = min(jobs, len(sources))  # the clock of a single notebook is not to be shared with the grading of its copy
+    stop, beside = threading.Event(), jobs > 1
     ordered = sorted(sources, key=lambda source: -budget_of(source.name))
     one = _WholePair(root, board, stop.is_set)
     with ThreadPoolExecutor(max_workers=jobs) as pool:

@@ -144,8 +144,8 @@ packaging.differences_figure(as_exported=gaps(models[1], onnx[1]), with_a_scaler
 #
 # This is no rounding of the *answer*. A scaled input such as 0.73145… is rounded to float32 and lands **on the other side
 # of a split threshold**. That flight goes to another leaf, and its answer jumps. Without the scaler the timetable's whole
-# numbers are exact in float32; the weather's are rounded, but they have few distinct values, and a threshold lies between two
-# of them, far from both. So a parity proof needs two numbers: the
+# numbers are exact in float32; the weather's are rounded as well, but on these flights no rounded value crossed a threshold, as
+# the first proof above shows. So a parity proof needs two numbers: the
 # largest difference, and the **share of rows** beyond a tolerance that you can justify.
 #
 # ### Exercise 4.1 · A parity check with a justified tolerance (4 points)
