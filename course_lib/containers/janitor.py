@@ -99,8 +99,10 @@ def _end_children() -> None:
     """End what outlives the engine: Podman keeps a watcher for five minutes after each command in a container."""
     while children := _children():
         for child in children:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
                 os.kill(child, signal.SIGKILL)
+            except PermissionError:  # somebody else's now: waiting for it would be for ever
+                return
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(child, 0)  # its own children are ours now, if we adopt orphans
 

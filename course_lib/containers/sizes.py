@@ -180,6 +180,7 @@ def _run(instruction: Instruction, context: Context, here: str) -> tuple[dict[st
             written[place] = written.get(place, 0) + size * (_CACHED_SHARE if " wheel " in f" {command} " else 1)
             why["Python packages"] = None
             if not (cached or "--no-cache-dir" in command or "PIP_NO_CACHE_DIR" in instruction.value):
+                # a path inside the image, where RUN steps are root's
                 written["/root/.cache/pip"] = written.get("/root/.cache/pip", 0) + size * _CACHED_SHARE
                 why["pip's cache of them"] = None
         elif command.split()[:1] == ["rm"]:
