@@ -21,7 +21,7 @@ vllm: env ## install the real vLLM for a machine without a GPU (2.5 GB in .venv-
 	@scripts/vllm.sh
 
 lab: env  ## open JupyterLab on the course's welcome page
-	@JUPYTER_CONFIG_PATH="$(CURDIR)/autograder/lab/config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	@JUPYTER_CONFIG_PATH="$(CURDIR)/autograder/jupyter_ext/config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab $(ARGS)
 
 course: env  ## run and grade all nine notebooks, and write build/course-report.html

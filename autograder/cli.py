@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.sources import NAMES, course_root, resolve_names, written
-from autograder.terminal import clock, console, watching
+from autograder.authoring.sources import NAMES, course_root, resolve_names, written
+from autograder.reports.terminal import clock, console, watching
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from autograder.answers import Trial
+    from autograder.authoring.answers import Trial
 
 __all__ = ["app", "run"]
 
@@ -74,7 +74,7 @@ def build(
     root: Root = None,
 ) -> None:
     """Write the learner notebooks in notebooks/ from their sources in solutions/."""
-    from autograder import release
+    from autograder.authoring import release
 
     out, folder, start = console(), root or course_root(), time.perf_counter()
     names = _names(only, folder)
@@ -102,7 +102,7 @@ def check(
     root: Root = None,
 ) -> None:
     """Run the visible checks of one notebook, and say what to fix first."""
-    from autograder.checking import check_notebook, find_notebook, keep_progress, show_checkup
+    from autograder.course.check import check_notebook, find_notebook, keep_progress, show_checkup
 
     out, folder = console(), root or course_root()
     path = find_notebook(notebook, folder)
@@ -132,8 +132,8 @@ def answers(
 
 
 def _quick_trials(names: Sequence[str], folder: Path, exercise: str, out: Console) -> Iterator[Trial]:
-    from autograder.answers import try_answers
-    from autograder.release import read_sources
+    from autograder.authoring.answers import try_answers
+    from autograder.authoring.release import read_sources
 
     for source in read_sources(folder, names):
         with watching(f"answers of {source.name}", out) as on_cell:
@@ -141,9 +141,9 @@ def _quick_trials(names: Sequence[str], folder: Path, exercise: str, out: Consol
 
 
 def _graded_trials(names: Sequence[str], folder: Path, exercise: str) -> Iterator[Trial]:
-    from autograder.answers_graded import grade_answers
-    from autograder.assignments import course_catalogue
-    from autograder.sandboxed import Sandboxed
+    from autograder.authoring.answers_graded import grade_answers
+    from autograder.authoring.assignments import course_catalogue
+    from autograder.runners.sandbox import Sandboxed
 
     catalogue = course_catalogue(folder)
     with contextlib.closing(Sandboxed("auto")) as engine:
@@ -152,7 +152,7 @@ def _graded_trials(names: Sequence[str], folder: Path, exercise: str) -> Iterato
 
 
 def _shown(trial: Trial, out: Console) -> bool:
-    from autograder.answers_table import show_trial
+    from autograder.authoring.answers_table import show_trial
 
     show_trial(trial, out)
     return trial.passed
@@ -180,7 +180,7 @@ def grade(
 
     Run it again after written answers were graded by hand: no notebook runs twice, and all tables are made anew.
     """
-    from autograder.grading import grade_command
+    from autograder.grading.submission import grade_command
 
     folder = root or course_root()
     dates = {_names(word.partition("=")[0], folder)[0]: word.partition("=")[2] for word in due or []}
@@ -198,8 +198,8 @@ def feedback(
     out: Annotated[Path, typer.Argument(help="The folder that was given to grade as --out.")], root: Root = None
 ) -> None:
     """Write the feedback of a graded class again; nothing is run."""
-    from autograder.assignments import course_catalogue
-    from autograder.results import feedback as write
+    from autograder.authoring.assignments import course_catalogue
+    from autograder.grading.store import feedback as write
 
     count = write(out, course_catalogue(root or course_root()))
     console().print(f"[green]✓[/green] feedback of {count} submissions: {out / 'feedback'}")
@@ -210,8 +210,8 @@ def export(
     out: Annotated[Path, typer.Argument(help="The folder that was given to grade as --out.")], root: Root = None
 ) -> None:
     """Write the tables of a graded class again, with the points people gave since; nothing is run."""
-    from autograder.assignments import course_catalogue
-    from autograder.results import export as write
+    from autograder.authoring.assignments import course_catalogue
+    from autograder.grading.store import export as write
 
     count = write(out, course_catalogue(root or course_root()))
     console().print(f"[green]✓[/green] {count} rows: {out / 'grades.csv'}, canvas.csv and moodle/")
@@ -248,7 +248,7 @@ def bundle(
     root: Root = None,
 ) -> None:
     """Write what learners get: notebooks without solutions and hidden tests, and what runs and checks them."""
-    from autograder.bundle import make_bundle, write_bundle
+    from autograder.authoring.bundle import make_bundle, write_bundle
 
     folder = root or course_root()
     made = make_bundle(folder, _names(only, folder))
@@ -266,8 +266,7 @@ def evidence(
     root: Root = None,
 ) -> None:
     """Print what `make course` measured as Markdown: versions, time, memory and date of each notebook."""
-    from autograder.evidence import evidence as page
-    from autograder.evidence import read_reports
+    from autograder.reports.evidence import evidence as page, read_reports
 
     text = page(read_reports(reports or [(root or course_root()) / "build" / "course-report.json"]), title=title)
     if out is not None:
@@ -281,7 +280,7 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Fail also when an engine is missing, as CI does.")] = False,
 ) -> None:
     """Look whether this machine can run the course, and say how to mend what is broken."""
-    from autograder.doctor import examine, healthy, show
+    from autograder.course.doctor import examine, healthy, show
 
     out, findings = console(), []
     with out.status("looking"):
@@ -305,7 +304,7 @@ def course(
     root: Root = None,
 ) -> None:
     """Run and grade all nine notebooks, and write build/course-report.html."""
-    from autograder.course import run_course, write_report
+    from autograder.course.run import run_course, write_report
 
     out, folder = console(), root or course_root()
     report = run_course(folder, out, names=_names(only, folder), force=force, jobs=jobs, whole_copies=whole_copies)

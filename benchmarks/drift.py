@@ -18,8 +18,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from course_lib.monitoring import ConceptMonitor, DriftDetector, evidently_drift, figures, fit_calibration, plant
-from course_lib.monitoring import naive_alarm as naive
+from course_lib.monitoring import (
+    ConceptMonitor,
+    DriftDetector,
+    evidently_drift,
+    figures,
+    fit_calibration,
+    naive_alarm as naive,
+    synthetic,
+)
 
 OUT = Path("build") / "benchmarks" / "drift.json"
 FEATURES = (4, 10, 30, 100)
@@ -54,8 +61,10 @@ def rates(runs: int, few: int) -> dict[str, Any]:
     }
     for name, (detector, count) in ways.items():
         widths = FEATURES if name != "evidently" else FEATURES[:3]
-        quiet = {k: plant.alarm_rate(detector, max(count // max(k // 30, 1), 5), features=k, seed=k) for k in widths}
-        hits = {s: plant.alarm_rate(detector, count, features=30, shift=s, seed=99) for s in SHIFTS}
+        quiet = {
+            k: synthetic.alarm_rate(detector, max(count // max(k // 30, 1), 5), features=k, seed=k) for k in widths
+        }
+        hits = {s: synthetic.alarm_rate(detector, count, features=30, shift=s, seed=99) for s in SHIFTS}
         found["false_alarms"][name], found["power"][name] = quiet, hits
     return found
 
@@ -67,7 +76,7 @@ def sizes(runs: int) -> dict[str, Any]:
         count = max(runs * 200 // rows, 5)
         options = {"features": 10, "reference": rows, "window": rows, "seed": rows}
         table[str(rows)] = {
-            f"{name}_{shift}": plant.alarm_rate(detector, count, shift=shift, **options)
+            f"{name}_{shift}": synthetic.alarm_rate(detector, count, shift=shift, **options)
             for name, detector in (("ours", ours), ("naive", naive))
             for shift in (0.0, 0.05, 0.5)
         }
@@ -76,7 +85,7 @@ def sizes(runs: int) -> dict[str, Any]:
 
 def speed(repeats: int) -> float:
     """Return how many times as long Evidently's preset takes on the same data, both after their imports."""
-    ((before, now),) = plant.pairs(1, features=30, seed=1)
+    ((before, now),) = synthetic.pairs(1, features=30, seed=1)
     took: dict[str, float] = {}
     for name, way in (("evidently", evidently), ("ours", ours)):
         best = float("inf")
@@ -92,7 +101,7 @@ def concept(worlds: int) -> dict[str, float]:
     """Return the delay after labels flip, and how often a pure covariate shift alarms within 2,000 rows."""
     delays, false = [], 0
     for seed in range(worlds):
-        world = plant.World(seed)
+        world = synthetic.World(seed)
         calibration = fit_calibration(*world.draw(3_000, seed=7)[1:])
         found = ConceptMonitor(calibration).update(*world.draw(2_000, change="concept drift", seed=8)[1:])
         delays.append(found.row if found else 10**6)

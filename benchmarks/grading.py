@@ -22,11 +22,11 @@ from typing import Any
 
 import psutil
 
-from autograder.answers import read_answers
-from autograder.assignments import Assignment, course_catalogue, grade_id_of
-from autograder.release import notebook_text
-from autograder.sandboxed import solved
-from autograder.sources import answers_path, course_root
+from autograder.authoring.answers import read_answers
+from autograder.authoring.assignments import Assignment, course_catalogue, grade_id_of
+from autograder.authoring.release import notebook_text
+from autograder.authoring.sources import answers_path, course_root
+from autograder.runners.sandbox import solved
 
 OUT = Path("build") / "benchmarks" / "grading.json"
 HEAVY, LIGHT = "01_mlops_overview", "01_tiny"

@@ -20,9 +20,9 @@ from typing import Any
 
 from course_lib.data import cache_dir
 from course_lib.llm import launch, scheduler, trace
-from course_lib.llm.client import Client
-from course_lib.llm.servers import open_server
-from course_lib.llm.timing import summarise
+from course_lib.llm.servers.client import Client
+from course_lib.llm.servers.server import open_server
+from course_lib.llm.servers.timing import summarise
 
 OUT = Path("build") / "benchmarks" / "llm.json"
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int,
         raise SystemExit("This benchmark needs torch and transformers, which come with vLLM: run `make vllm`.")
     python = str(prefix / "bin" / "python")
     env = os.environ | {"PYTHONPATH": str(ROOT), "COURSE_CACHE": str(cache_dir()), "HF_HUB_OFFLINE": "1"}
-    prepare = [python, "-m", "course_lib.llm.weights"]
+    prepare = [python, "-m", "course_lib.llm.servers.weights"]
     folder = subprocess.run(prepare, env=env, capture_output=True, text=True, check=True).stdout.split()[-1]
     job = {"folder": folder, "prompts": prompts(), "lengths": lengths, "one_by_one": one_by_one, "rounds": rounds}
     env |= {"OMP_NUM_THREADS": str(threads)}

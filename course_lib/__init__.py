@@ -7,9 +7,9 @@ access (PEP 562).
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING
 
+from course_lib import lazy
 from course_lib.errors import CourseError
 
 if sys.version_info < (3, 11):  # noqa: UP036 - the reader may have started the wrong interpreter
@@ -19,42 +19,35 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the reader may have started the 
         next_step="install a newer Python, delete the folder .venv, and run `make lab` again",
     )
 
-_MODULES = (
-    "checks",
-    "cloud",
-    "data",
-    "delivery",
-    "engines",
-    "errors",
-    "evaluation",
-    "features",
-    "interview",
-    "llm",
-    "monitoring",
-    "packaging",
-    "plots",
-    "processes",
-    "progress",
-    "projects",
-    "provenance",
-    "registry",
-    "retraining",
-    "rollout",
-    "tracking",
-    "tracking_store",
-    "training",
-    "validation",
-    "wandb_offline",
-)
+__all__ = ["CourseError"]
 
-__all__ = ["CourseError", *_MODULES]  # noqa: PLE0604 - one list, not two
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name in _MODULES:
-        return import_module(f"course_lib.{name}")
-    raise AttributeError(f"module 'course_lib' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from course_lib import (
+        checks as checks,
+        cloud as cloud,
+        data as data,
+        delivery as delivery,
+        engines as engines,
+        errors as errors,
+        evaluation as evaluation,
+        features as features,
+        interview as interview,
+        llm as llm,
+        monitoring as monitoring,
+        packaging as packaging,
+        plots as plots,
+        processes as processes,
+        progress as progress,
+        projects as projects,
+        provenance as provenance,
+        registry as registry,
+        retraining as retraining,
+        rollout as rollout,
+        tracking as tracking,
+        tracking_store as tracking_store,
+        training as training,
+        validation as validation,
+        wandb_offline as wandb_offline,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy.attach(__name__)

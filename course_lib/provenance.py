@@ -11,8 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_lib import data as flights_data
-from course_lib import features, training
+from course_lib import data as flights_data, features, training
 from course_lib.errors import TrackingError
 from course_lib.tracking_store import MLFLOW, Store, guard
 

@@ -52,7 +52,7 @@ def photograph(folder: Path) -> bytes:
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--IdentityProvider.token=", "--ServerApp.port_retries=0"]
     environment = {
-        "JUPYTER_CONFIG_PATH": str(ROOT / "autograder" / "lab" / "config"),
+        "JUPYTER_CONFIG_PATH": str(ROOT / "autograder" / "jupyter_ext" / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
     }

@@ -99,7 +99,7 @@ if [ "$(cat "$env/.course-lock" 2>/dev/null)" != "$wanted" ]; then
 fi
 
 # The model that it serves, in the user's cache; quick when it is there.
-if ! output=$(PYTHONPATH=. "$env/bin/python" -W ignore -m course_lib.llm.weights 2>&1); then
+if ! output=$(PYTHONPATH=. "$env/bin/python" -W ignore -m course_lib.llm.servers.weights 2>&1); then
     echo "$output" | tail -20 >&2
     go_on_without "The model could not be prepared for vLLM, see above."
 fi

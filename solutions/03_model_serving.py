@@ -65,8 +65,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from course_lib import checks, data, packaging, processes, serving
 from course_lib.errors import CourseError
-from course_lib.serving import client, doubles, schemas, virtual
-from course_lib.serving.virtual import Arrival
+from course_lib.serving import client, fakes, schemas, virtual_clock
+from course_lib.serving.virtual_clock import Arrival
 
 pd.set_option("display.max_colwidth", None)
 
@@ -273,7 +273,7 @@ pd.DataFrame({name: {"status": a.status, "detail": a.body["detail"]} for name, a
 # %%
 log = io.StringIO()
 serving.telemetry.log_to(log)  # the log of the apps inside this process
-broken = serving.create_app(doubles.BrokenModel)
+broken = serving.create_app(fakes.BrokenModel)
 with client.hosted(broken) as call:  # runs an app inside this process, without a port
     call.until(200, "/ready")
     failed = call("POST", "/predict", flight)
@@ -309,7 +309,7 @@ with client.hosted(tiny) as call:
 # ### Exercise 3.2 · A predict endpoint with the right status codes (6 points)
 #
 # Write `create_app(source)`: it returns a FastAPI app with `POST /predict`. Load the model once, when the app is made, with
-# `doubles.open_model(source)`; it raises a `CourseError` if there is no model at `source`. The model's
+# `fakes.open_model(source)`; it raises a `CourseError` if there is no model at `source`. The model's
 # `score([row])` returns a list with one probability; `schemas.row_of(flight)` makes the row of a `schemas.Flight`.
 #
 # The app answers
@@ -342,7 +342,7 @@ def create_app(source):
     ### BEGIN SOLUTION
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -423,7 +423,7 @@ with client.hosted(create_app(str(packaging.desk_bundle()))) as call:
 # ### Exercise 3.3 · Readiness that is not liveness (4 points)
 #
 # Write `create_probed_app(source)`: a FastAPI app with `GET /health` and `GET /ready`. It loads the model with
-# `doubles.open_model(source)` **in the background**: the app answers from the first moment, while the model is loading.
+# `fakes.open_model(source)` **in the background**: the app answers from the first moment, while the model is loading.
 #
 # - `/health` is always 200.
 # - `/ready` is 503 while the model is loading, 200 once it is loaded, and 503 for ever if loading fails.
@@ -450,7 +450,7 @@ def create_probed_app(source):
     ### BEGIN SOLUTION
     async def load(app):
         try:
-            app.state.model = await asyncio.to_thread(doubles.open_model, source)
+            app.state.model = await asyncio.to_thread(fakes.open_model, source)
         except CourseError:
             pass  # stays not ready
 
@@ -585,7 +585,7 @@ print(f"{len(online):,} of {len(online):,} answers are equal to the last digit, 
 # chunk 4 kills its worker with SIGKILL.
 
 # %%
-queued = serving.queue.run(bundle, [3], work / "march-by-queue.parquet", trouble={1: "fail:2", 4: "die"})
+queued = serving.batch.queue.run(bundle, [3], work / "march-by-queue.parquet", trouble={1: "fail:2", 4: "die"})
 print("broker:", queued.broker, queued.note, "· attempts by chunk:", queued.attempts)
 print("the same answers:", queued.read()["late_probability"].tolist() == by_batch)
 
@@ -649,7 +649,7 @@ step_s = 0.7 if QUICK else 0.9
 measure = {"FastAPI + scikit-learn": baseline, "this service (ONNX)": server}
 try:
     curves = {
-        name: serving.users.curve(one.url, USERS, pace=PACE, step_s=step_s, bodies=as_json[:500])
+        name: serving.locust_runner.curve(one.url, USERS, pace=PACE, step_s=step_s, bodies=as_json[:500])
         for name, one in measure.items()
     }
 finally:
@@ -854,7 +854,7 @@ class MicroBatcher:
     ### END SOLUTION
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):  # a list of Arrival → outcomes, batches
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -911,7 +911,7 @@ pd.Series({int(float(line.split('"')[1])): int(float(line.split()[-1])) for line
 
 # %%
 settings = serving.Settings(inline=False, max_batch=1, max_queue=4, deadline_s=5.0)
-with client.hosted(serving.create_app(lambda: doubles.SlowModel(seconds=0.1), settings)) as call:
+with client.hosted(serving.create_app(lambda: fakes.SlowModel(seconds=0.1), settings)) as call:
     call.until(200, "/ready")
     crowd = call.at_once("POST", "/predict", [flight] * 12)
 pd.Series([one.status for one in crowd]).value_counts().rename_axis("status").to_frame("answers")

@@ -48,7 +48,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from course_lib import checks, containers, data, engines
-from course_lib.containers import desk, figures, policy, review
+from course_lib.containers import desk, figures
+from course_lib.containers.review import policy, review
 from course_lib.errors import CourseError
 from course_lib.processes import free_port, wait_until
 

@@ -54,7 +54,7 @@ import pandas as pd
 
 from course_lib import checks, data, features, monitoring, packaging, plots, registry, retraining, tracking, training
 from course_lib.errors import DataError
-from course_lib.monitoring import plant, promtool
+from course_lib.monitoring import promtool, synthetic
 
 SCRATCH = tempfile.TemporaryDirectory(prefix="course-06-")  # removed when the kernel ends
 WORK = Path(SCRATCH.name)
@@ -193,8 +193,8 @@ def corrected(before, now):
 
 
 detectors = {"any KS p < 0.05": monitoring.naive_alarm, "corrected": corrected}
-quiet = {name: {k: plant.alarm_rate(d, 80, features=k, seed=k) for k in (4, 10, 30)} for name, d in detectors.items()}
-power = {name: {s: plant.alarm_rate(d, 30, features=30, shift=s, seed=9) for s in (0.1, 0.25, 0.5, 1.0)}
+quiet = {name: {k: synthetic.alarm_rate(d, 80, features=k, seed=k) for k in (4, 10, 30)} for name, d in detectors.items()}
+power = {name: {s: synthetic.alarm_rate(d, 30, features=30, shift=s, seed=9) for s in (0.1, 0.25, 0.5, 1.0)}
          for name, d in detectors.items()}
 pd.DataFrame(quiet).rename_axis("features").T
 
@@ -213,7 +213,7 @@ monitoring.figures.detector_figure(quiet, power)
 
 
 # %%
-((base, shifted),) = plant.pairs(1, features=30, shift=0.5, seed=5)
+((base, shifted),) = synthetic.pairs(1, features=30, shift=0.5, seed=5)
 base, shifted = (pd.DataFrame(one, columns=[f"f{k}" for k in range(30)]) for one in (base, shifted))
 if engines.found(["evidently"])[0].version:
     preset = monitoring.evidently_drift.preset(base, shifted)
@@ -264,10 +264,10 @@ def find_drift(reference, current, alpha=0.05, min_distance=0.1):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-alarms = sum(bool(find_drift(b, n)) for b, n in plant.pairs(6, features=30, reference=500, seed=21))
+alarms = sum(bool(find_drift(b, n)) for b, n in synthetic.pairs(6, features=30, reference=500, seed=21))
 checks.require(alarms <= 2, f"it alarmed in {alarms} of 6 windows in which nothing had changed: with 30 features at alpha "
                "each, it cries wolf; share alpha out over the features")
-found = [find_drift(b, n) for b, n in plant.pairs(4, features=30, shift=0.8, seed=22)]
+found = [find_drift(b, n) for b, n in synthetic.pairs(4, features=30, shift=0.8, seed=22)]
 checks.require(sum(0 in f for f in found) >= 3, "a shift of 0.8 σ in one of 30 features was missed: one drifted feature "
                "is enough, it does not need half of them")
 checks.passed("6.2, visible part", 2)
@@ -275,13 +275,13 @@ checks.passed("6.2, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.2 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-alarms = sum(bool(find_drift(b, n)) for b, n in plant.pairs(100, features=30, seed=31))
+alarms = sum(bool(find_drift(b, n)) for b, n in synthetic.pairs(100, features=30, seed=31))
 checks.require(alarms <= 11, f"it alarmed in {alarms} of 100 quiet windows, and 5 are promised: share alpha out over the features")
-hits = [0 in find_drift(b, n) for b, n in plant.pairs(60, features=30, shift=0.5, seed=32)]
+hits = [0 in find_drift(b, n) for b, n in synthetic.pairs(60, features=30, shift=0.5, seed=32)]
 checks.require(sum(hits) >= 55, f"half a standard deviation was found in {sum(hits)} of 60 windows: it misses real drift")
-big = [find_drift(b, n) for b, n in plant.pairs(1, features=4, reference=30_000, window=30_000, shift=0.06, seed=33)]
+big = [find_drift(b, n) for b, n in synthetic.pairs(1, features=4, reference=30_000, window=30_000, shift=0.06, seed=33)]
 checks.require(big == [[]], "with 30,000 rows a shift of 0.06 σ is significant and does not matter: ask for min_distance too")
-((b, n),) = plant.pairs(1, features=6, shift=1.0, seed=34)
+((b, n),) = synthetic.pairs(1, features=6, shift=1.0, seed=34)
 checks.equal(find_drift(b, n), [0], what="the features found where only the first has moved")
 checks.equal(find_drift(b, n, min_distance=0.9), [], what="the features found that moved by 0.9 or more")
 ### END HIDDEN TESTS
@@ -313,7 +313,7 @@ detector.check(broken).table().head(4).round(3)
 
 
 # %%
-world = plant.World(3)  # flights whose true risk we know
+world = synthetic.World(3)  # flights whose true risk we know
 rows = []
 for change in ("nothing", "covariate shift", "concept drift", "both"):
     inputs, guess, late = world.draw(2000, change=change)

@@ -63,12 +63,11 @@ import psutil
 import yaml
 
 from course_lib import checks, cloud, llm, packaging
-from course_lib.cloud import costs, matrix, policies, rehearsal, stack, storage, teardown
-from course_lib.cloud.emulators import Emulators
+from course_lib.cloud import Emulators, costs, deployment_matrix, policies, sandbox_resources, stack, storage, teardown
 from course_lib.errors import CourseError
 from course_lib.llm.gateway import open_gateway
 from course_lib.retraining import pipeline
-from course_lib.serving.schemas import EXAMPLE
+from course_lib.serving import EXAMPLE
 
 pd.set_option("display.max_colwidth", None)
 
@@ -87,16 +86,16 @@ pd.set_option("display.max_colwidth", None)
 # | **ECR** | AWS's registry of images | **egress** | data that leave a cloud, paid by the GB |
 
 # %%
-matrix.table()[["AWS", "Azure", "Google Cloud"]]
+deployment_matrix.table()[["AWS", "Azure", "Google Cloud"]]
 
 # %%
-matrix.table().assign(key=list(matrix.MATRIX))[["key", "Open source", "Best fit"]]
+deployment_matrix.table().assign(key=list(deployment_matrix.MATRIX))[["key", "Open source", "Best fit"]]
 
 # %% [markdown]
 # Names move faster than books. Job advertisements still use the left column:
 
 # %%
-pd.Series(matrix.RENAMED, name="now").rename_axis("formerly").to_frame()
+pd.Series(deployment_matrix.RENAMED, name="now").rename_axis("formerly").to_frame()
 
 # %% [markdown]
 # A choice is worth little without its reasons. `cloud.choose` gives both, and says when something else would be better:
@@ -173,7 +172,7 @@ SCENARIOS = [
 ]
 for name, change, wanted, why in SCENARIOS:
     found = choose_path(USUAL | change)
-    checks.require(found in list(matrix.MATRIX), f"{found!r} is no key of the matrix: return the key "
+    checks.require(found in list(deployment_matrix.MATRIX), f"{found!r} is no key of the matrix: return the key "
                    "(such as 'managed-llm'), not the label")
     checks.require(found == wanted, f"{name}: you chose {found!r}, not {wanted!r}: {why}")
 checks.passed("8.1, visible part", 2)
@@ -348,7 +347,7 @@ def copy_all(urls: dict, source: str, target: str, prefix: str) -> dict:
 
 # %% nbgrader={"grade": true, "grade_id": "check-8-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 OBJECTS = {f"models/{n}/model.onnx": bytes([n, 255, 0]) for n in range(23)} | {"logs/today": b"noise"}
-with rehearsal.buckets(clouds.urls, ("s3", OBJECTS), ("gs", {})) as (start, end):
+with sandbox_resources.buckets(clouds.urls, ("s3", OBJECTS), ("gs", {})) as (start, end):
     mine = copy_all(clouds.urls, start, end, "models/")
     arrived = storage.digests(storage.open_store(end, clouds.urls))
     again = copy_all(clouds.urls, start, end, "models/")
@@ -369,12 +368,12 @@ checks.passed("8.2, visible part", 2)
 few = {"models/1/a": b"\xff\x00", "models/10/a": b"ten", "models/1/b": b"", "x": b"x"}
 wanted = {key: hashlib.sha256(few[key]).hexdigest() for key in ("models/1/a", "models/1/b")}
 for one, other in (("gs", "az"), ("az", "s3"), ("s3", "az")):
-    with rehearsal.buckets(clouds.urls, (one, few), (other, {"models/1/kept": b"kept"})) as (start, end):
+    with sandbox_resources.buckets(clouds.urls, (one, few), (other, {"models/1/kept": b"kept"})) as (start, end):
         mine = copy_all(clouds.urls, start, end, "models/1/")
         keys = storage.open_store(end, clouds.urls).keys()
     checks.equal(mine, wanted, what=f"the digests of a copy from {one} to {other}")
     checks.equal(keys, ["models/1/a", "models/1/b", "models/1/kept"], what=f"the keys in {other} after the copy")
-with rehearsal.buckets(clouds.urls, ("az", few), ("s3", {"models/1/a": b"published"})) as (start, end):
+with sandbox_resources.buckets(clouds.urls, ("az", few), ("s3", {"models/1/a": b"published"})) as (start, end):
     checks.raises(FileExistsError, lambda: copy_all(clouds.urls, start, end, "models/"),
                   what="a copy onto other bytes (a published object must not be overwritten)")
     kept = storage.open_store(end, clouds.urls).read("models/1/a")
@@ -561,15 +560,15 @@ pd.Series(trial(trainer_policy("desk-models")), name="AWS's emulator says").to_f
 # model.
 
 # %%
-ours = rehearsal.tags("late-flights")  # what carries this tag belongs to the project
+ours = sandbox_resources.tags("late-flights")  # what carries this tag belongs to the project
 s3.put_bucket_tagging(Bucket="desk-models", Tagging={"TagSet": ours})
 s3.put_bucket_versioning(Bucket="desk-models", VersioningConfiguration={"Status": "Enabled"})
 bundles = {"blue": bundle, "green": packaging.desk_bundle((1, 2, 3), version=2)}  # of two and three months
 data = {name: cloud.aws.upload_model(clouds.aws, path, bucket="desk-models",
                                      key=f"models/late-flights/{name}.tar.gz")
         for name, path in bundles.items()}
-image = rehearsal.push_image(clouds.aws, "desk/api", "1", project="late-flights")
-trust = json.dumps(rehearsal.TRUST)  # SageMaker may take the role on
+image = sandbox_resources.push_image(clouds.aws, "desk/api", "1", project="late-flights")
+trust = json.dumps(sandbox_resources.TRUST)  # SageMaker may take the role on
 role = iam.create_role(RoleName="desk-endpoint", AssumeRolePolicyDocument=trust, Tags=ours)["Role"]["Arn"]
 print(image, role, *data.values(), sep="\n")
 
@@ -639,7 +638,7 @@ def answers_of(variant, flights):
     return packaging.Scorer(packaging.open_bundle(bundles[variant]).model).score_rows(flights).tolist()
 
 MORNING = [EXAMPLE | {"dep_minute": minute} for minute in (360, 1080, 1320)]
-with rehearsal.released(clouds.aws, bundles, {"blue": 1.0}) as asked:
+with sandbox_resources.released(clouds.aws, bundles, {"blue": 1.0}) as asked:
     mine = deploy(clouds.aws, clouds.runtime, asked, MORNING)
     left = [f"{one['kind']} {one['name']}" for one in teardown.inventory(clouds.aws, asked["project"])]
 checks.require(isinstance(mine, list), f"deploy returned {type(mine).__name__}: read the stream in the "
@@ -663,7 +662,7 @@ def state(name):
     return (found["CreationTime"], {one["VariantName"]: one.get("CurrentWeight", 0.0) for one in found["ProductionVariants"]},
             {(one["InstanceType"], one["InitialInstanceCount"], one["ModelName"]) for one in made["ProductionVariants"]})
 
-with rehearsal.released(clouds.aws, bundles, {"blue": 0.75, "green": 0.25}) as asked:
+with sandbox_resources.released(clouds.aws, bundles, {"blue": 0.75, "green": 0.25}) as asked:
     name, given = asked["name"], asked["variants"]
     deploy(clouds.aws, clouds.runtime, asked, MORNING)
     made, weights, machines = state(name)
@@ -1254,7 +1253,7 @@ def torn_down(project):
             "RepositoryNotEmptyException": "a repository has images: force=True takes them along",
         }.get(code, str(error)))
 
-with rehearsal.neighbours(clouds.aws) as (mine, neighbour):
+with sandbox_resources.neighbours(clouds.aws) as (mine, neighbour):
     listed, theirs = names(mine), names(neighbour)
     removed = torn_down(mine)
     left, untouched = names(mine), names(neighbour) == theirs
@@ -1266,7 +1265,7 @@ checks.passed("8.7, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.7 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-with rehearsal.neighbours(clouds.aws, versions=23) as (mine, neighbour):
+with sandbox_resources.neighbours(clouds.aws, versions=23) as (mine, neighbour):
     theirs = names(neighbour)
     removed = torn_down(mine)
     left, again, untouched = names(mine), torn_down(mine), names(neighbour) == theirs

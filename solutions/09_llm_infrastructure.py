@@ -62,7 +62,7 @@ import pandas as pd
 
 from course_lib import checks, cloud, llm
 from course_lib.errors import CourseError
-from course_lib.llm import figures, quantisation, referee, scheduler, sizing, trace
+from course_lib.llm import allocator_check, figures, quantisation, scheduler, sizing, trace
 
 # %% [markdown]
 # ## 9.1 Two servers, one protocol
@@ -309,7 +309,7 @@ class Allocator(Blocks):
 
 def replay(blocks, block_size, operations):
     """Play operations on an `Allocator`, return what each gave and the free blocks then (written for you)."""
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-9-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -322,7 +322,7 @@ STORIES = {
     "full": [A] * 9 + [B, ("free", "a"), B],
 }
 for name, story in STORIES.items():
-    problem = referee.judge(4, 2, story, replay(4, 2, story))
+    problem = allocator_check.judge(4, 2, story, replay(4, 2, story))
     checks.require(not problem, f"the story '{name}', at {problem}")
 checks.passed("9.2, visible part", 3)
 
@@ -330,8 +330,8 @@ checks.passed("9.2, visible part", 3)
 # Hidden tests for exercise 9.2 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
 for seed, (blocks, size) in enumerate([(16, 4), (12, 2), (9, 3), (24, 1), (8, 16), (40, 4)]):
-    story = referee.operations(250, seed=seed)
-    problem = referee.judge(blocks, size, story, replay(blocks, size, story))
+    story = allocator_check.operations(250, seed=seed)
+    problem = allocator_check.judge(blocks, size, story, replay(blocks, size, story))
     checks.require(not problem, f"{blocks} blocks of {size}, at {problem}")
 ### END HIDDEN TESTS
 

@@ -22,9 +22,10 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from course_lib.containers import desk, offline
-from course_lib.containers.engine import BASE, Engine, image_cache
-from course_lib.containers.opening import private_engine
+from course_lib.containers import desk
+from course_lib.containers.engine import wheel_index
+from course_lib.containers.engine.detect import private_engine
+from course_lib.containers.engine.docker import BASE, Engine, image_cache
 
 SUITE = "bookworm"  # its Python is 3.11
 PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
@@ -165,7 +166,7 @@ def main() -> None:
         "prometheus": (desk.PROMETHEUS_IMAGE, make_prometheus),
     }
     wanted = sys.argv[1:] or list(makers)
-    print("wheels", offline.download_wheels(desk.requirements()))
+    print("wheels", wheel_index.download_wheels(desk.requirements()))
     if all(image_cache(makers[name][0]).exists() for name in wanted):
         print("every image is in", image_cache(BASE).parent)
         return

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from autograder.release import learner_copy, notebook_text
-from autograder.sources import read_source
+from autograder.authoring.release import learner_copy, notebook_text
+from autograder.authoring.sources import read_source
 from course_lib import processes
 from tests.fixtures.make_submissions import solved
 

@@ -1,8 +1,8 @@
 """The project's own workflows: linted by every linter, and run here by act as far as a machine without a network can.
 
 What is real in these runs: the workflow files as they are, their order, matrix, conditions and artifacts, and the
-evidence page. What stands in: GitHub's actions (see `course_lib.delivery.standins`), `sudo`, and the Makefile, whose
-targets are cheap here; each has tests of its own. For `nightly-latest` and `release`, which reach for the newest
+evidence page. What stands in: GitHub's actions (see `course_lib.delivery.fake_actions`), `sudo`, and the Makefile,
+whose targets are cheap here; each has tests of its own. For `nightly-latest` and `release`, which reach for the newest
 packages, a registry and GitHub itself, so do `uv`, `docker` and `gh`: they write down what they were asked.
 """
 
@@ -15,15 +15,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autograder.course_model import CourseReport, EngineReport, NotebookReport
-from autograder.sources import NAMES
+from autograder.authoring.sources import NAMES
+from autograder.course.model import CourseReport, EngineReport, NotebookReport
 from course_lib import delivery
 from course_lib.delivery import act
 from course_lib.delivery.lint import actionlint_version, lint
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-EVIDENCE = ("autograder/__init__.py", "autograder/evidence.py", "autograder/terminal.py", "course_lib/errors.py")
+EVIDENCE = (
+    "autograder/__init__.py",
+    "autograder/reports/__init__.py",
+    "autograder/reports/evidence.py",
+    "autograder/reports/terminal.py",
+    "course_lib/errors.py",
+)
 MAKEFILE = """
 env:
 \t@mkdir -p .venv/bin && ln -sf $$(command -v python) .venv/bin/python

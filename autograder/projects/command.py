@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.projects.bench import grade
-from autograder.projects.kinds import KINDS
+from autograder.projects.harness import grade
 from autograder.projects.model import Kind, ProjectError, Report
+from autograder.projects.registry import KINDS
 from autograder.projects.report import write_report
-from autograder.projects.source import read_project
+from autograder.projects.submission import read_project
 
 if TYPE_CHECKING:
     from rich.console import Console

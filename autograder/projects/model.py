@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
-    from autograder.projects.bench import Bench
-    from autograder.projects.source import Project
+    from autograder.projects.harness import Bench
+    from autograder.projects.submission import Project
 
 __all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet", "Untried"]
 

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.course_style import STYLE
+from autograder.reports.style import STYLE
 
 if TYPE_CHECKING:
     from autograder.projects.model import Report

@@ -6,57 +6,50 @@ cloud needs two deliberate acts (see ``credentials``). Modules are loaded at fir
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "CloudError": "errors",
-    "Emulators": "emulators",
-    "Need": "matrix",
-    "choose": "matrix",
-    "review": "kubernetes",
-    "simulate_rollout": "rolling",
-    "validate": "kubernetes",
-}
-_MODULES = (
-    "alarms",
-    "aws",
-    "azure",
-    "blob_standin",
-    "container",
-    "costs",
-    "credentials",
-    "emulators",
-    "endpoints",
-    "errors",
-    "figures",
-    "gcp",
-    "hosting",
-    "kubernetes",
-    "kubernetes_review",
-    "manifests",
-    "matrix",
-    "paths",
-    "plan",
-    "policies",
-    "prices",
-    "rehearsal",
-    "rolling",
-    "stack",
-    "storage",
-    "teardown",
-)
+from course_lib import lazy
 
-__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"course_lib.cloud.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"course_lib.cloud.{name}")
-    raise AttributeError(f"module 'course_lib.cloud' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+if TYPE_CHECKING:
+    from course_lib.cloud import (
+        errors as errors,
+        figures as figures,
+        kubernetes as kubernetes,
+        policies as policies,
+        sandbox_resources as sandbox_resources,
+    )
+    from course_lib.cloud.decide import (
+        costs as costs,
+        deployment_matrix as deployment_matrix,
+        paths as paths,
+        prices as prices,
+    )
+    from course_lib.cloud.decide.deployment_matrix import Need as Need, choose as choose
+    from course_lib.cloud.errors import CloudError as CloudError
+    from course_lib.cloud.kubernetes import (
+        deployment_defaults as deployment_defaults,
+        manifests as manifests,
+        rolling as rolling,
+    )
+    from course_lib.cloud.kubernetes.rolling import simulate_rollout as simulate_rollout
+    from course_lib.cloud.kubernetes.validate import review as review, validate as validate
+    from course_lib.cloud.providers import (
+        aws as aws,
+        azure as azure,
+        credentials as credentials,
+        emulators as emulators,
+        fake_blob as fake_blob,
+        gcp as gcp,
+        storage as storage,
+    )
+    from course_lib.cloud.providers.emulators import Emulators as Emulators
+    from course_lib.cloud.sagemaker import (
+        alarms as alarms,
+        container as container,
+        endpoints as endpoints,
+        hosting as hosting,
+        stack as stack,
+        teardown as teardown,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy.attach(__name__)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from course_lib.cloud import costs
+from course_lib.cloud.decide import costs
 from course_lib.cloud.errors import CloudError
-from course_lib.cloud.rolling import Rollout
+from course_lib.cloud.kubernetes.rolling import Rollout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

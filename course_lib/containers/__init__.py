@@ -6,19 +6,26 @@ Open an engine with :func:`open_engine`. What reads text (:func:`parse`, :func:`
 
 from __future__ import annotations
 
-from course_lib.containers.compose import ComposeError, Service, lint_compose, read_compose, start_order, start_times
-from course_lib.containers.context import Context, ignored
-from course_lib.containers.dockerfile import Dockerfile, DockerfileError, Instruction, Stage, parse
-from course_lib.containers.drill import HEAD, StopReport, drill
-from course_lib.containers.engine import BASE, Engine
-from course_lib.containers.layers import Layer, expensive, graph, rebuilt
-from course_lib.containers.leaks import Archive, ImageLayer, read_archive, sbom
-from course_lib.containers.opening import open_engine
-from course_lib.containers.plan import PlanEngine
-from course_lib.containers.policy import RULES, Finding, hadolint, lint, user
-from course_lib.containers.project import Project, compose_program, missing_images
-from course_lib.containers.results import Build, Running, Step, Stopped
-from course_lib.containers.sizes import estimate, installed_metadata, total
+from course_lib.containers.engine.compose_project import Project, compose_program, missing_images
+from course_lib.containers.engine.detect import open_engine
+from course_lib.containers.engine.docker import BASE, Engine
+from course_lib.containers.engine.plan_engine import PlanEngine
+from course_lib.containers.engine.results import Build, Running, Step, Stopped
+from course_lib.containers.reading.compose import (
+    ComposeError,
+    Service,
+    lint_compose,
+    read_compose,
+    start_order,
+    start_times,
+)
+from course_lib.containers.reading.context import Context, ignored
+from course_lib.containers.reading.dockerfile import Dockerfile, DockerfileError, Instruction, Stage, parse
+from course_lib.containers.reading.inspect_image import Archive, ImageLayer, read_archive, sbom
+from course_lib.containers.reading.layers import Layer, expensive, graph, rebuilt
+from course_lib.containers.reading.sizes import estimate, installed_metadata, total
+from course_lib.containers.review.policy import RULES, Finding, hadolint, lint, user
+from course_lib.containers.stop_test import HEAD, StopReport, drill
 
 __all__ = [
     "BASE",

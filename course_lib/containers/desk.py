@@ -11,7 +11,7 @@ from course_lib.tracking_store import MLFLOW
 
 __all__ = ["ESSENTIAL", "FILES", "PROMETHEUS_IMAGE", "mlflow_image", "public_key", "requirements", "write_context"]
 
-FILES = Path(__file__).parent / "desk"
+FILES = Path(__file__).parent / "app"
 PROMETHEUS_IMAGE = "prom/prometheus:v2.42.0"
 REQUIREMENTS = ("cryptography", "fastapi", "numpy", "onnxruntime", "prometheus-client", "pydantic", "uvicorn")
 _HEAVY = {"containers", "__pycache__"}  # of course_lib: the service does not need it inside the image

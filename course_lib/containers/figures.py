@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from course_lib.containers.results import Build
+from course_lib.containers.engine.results import Build
 from course_lib.plots import COLOURS, style
 
 if TYPE_CHECKING:

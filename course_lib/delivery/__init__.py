@@ -9,13 +9,13 @@ from __future__ import annotations
 from course_lib.delivery.act import JobRun, Run, StepRun, run
 from course_lib.delivery.cron import next_runs
 from course_lib.delivery.errors import DeliveryError, GateError, WorkflowError
+from course_lib.delivery.fake_actions import STAND_INS
 from course_lib.delivery.figures import bars
 from course_lib.delivery.gate import judge, measure, summary
 from course_lib.delivery.lint import Finding, actionlint_version, lint, zizmor_version
 from course_lib.delivery.mutants import BUGS, Bug, Verdict, mutation_score, plant
 from course_lib.delivery.notebooks import compare_outputs, parameters, run_notebook
 from course_lib.delivery.repository import Repository
-from course_lib.delivery.standins import STAND_INS
 from course_lib.delivery.workflow import Job, Step, Workflow, read_workflow
 
 __all__ = [

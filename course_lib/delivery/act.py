@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.delivery.errors import DeliveryError, WorkflowError
-from course_lib.delivery.standins import local_repositories, require_known
+from course_lib.delivery.fake_actions import local_repositories, require_known
 from course_lib.delivery.workflow import Workflow, read_workflow
 
 __all__ = ["JobRun", "Run", "StepRun", "program", "run"]

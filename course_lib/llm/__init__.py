@@ -6,51 +6,46 @@ Modules are loaded at first access.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "Client": "client",
-    "CostModel": "scheduler",
-    "LLMError": "errors",
-    "LLMServer": "servers",
-    "ModelShape": "sizing",
-    "PagedCache": "kv_cache",
-    "Request": "trace",
-    "attach": "servers",
-    "open_server": "servers",
-}
-_MODULES = (
-    "client",
-    "errors",
-    "figures",
-    "gateway",
-    "gguf",
-    "kv_cache",
-    "loadtest",
-    "meters",
-    "quantisation",
-    "referee",
-    "scheduler",
-    "servers",
-    "sizing",
-    "sse",
-    "timing",
-    "trace",
-    "transformer",
-    "weights",
-)
+from course_lib import lazy
 
-__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"course_lib.llm.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"course_lib.llm.{name}")
-    raise AttributeError(f"module 'course_lib.llm' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+if TYPE_CHECKING:
+    from course_lib.llm import (
+        errors as errors,
+        figures as figures,
+        gateway as gateway,
+        gguf as gguf,
+        loadtest as loadtest,
+        sse as sse,
+    )
+    from course_lib.llm.errors import LLMError as LLMError
+    from course_lib.llm.inside import (
+        allocator_check as allocator_check,
+        kv_cache as kv_cache,
+        quantisation as quantisation,
+        scheduler as scheduler,
+        sizing as sizing,
+        trace as trace,
+        transformer as transformer,
+    )
+    from course_lib.llm.inside.kv_cache import PagedCache as PagedCache
+    from course_lib.llm.inside.scheduler import CostModel as CostModel
+    from course_lib.llm.inside.sizing import ModelShape as ModelShape
+    from course_lib.llm.inside.trace import Request as Request
+    from course_lib.llm.servers import (
+        client as client,
+        metrics as metrics,
+        server as server,
+        timing as timing,
+        weights as weights,
+    )
+    from course_lib.llm.servers.client import Client as Client
+    from course_lib.llm.servers.server import (
+        LLMServer as LLMServer,
+        attach as attach,
+        available as available,
+        open_server as open_server,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy.attach(__name__)

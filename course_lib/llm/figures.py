@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_lib.llm.trace import Request
+from course_lib.llm.inside.trace import Request
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from course_lib.llm.inside.scheduler import Schedule
     from course_lib.llm.loadtest import Step
-    from course_lib.llm.scheduler import Schedule
 
 __all__ = ["batch_rows", "crowd", "waste"]
 

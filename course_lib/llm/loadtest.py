@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.llm.errors import LLMError
-from course_lib.llm.timing import Latencies, Timing, summarise
+from course_lib.llm.servers.timing import Latencies, Timing, summarise
 
 __all__ = ["Step", "curve"]
 

@@ -1,8 +1,8 @@
 r"""Server-sent events as they come off the wire: bytes in pieces of any size (WHATWG HTML, section 9.2).
 
-`course_lib.serving.sse` writes events and reads them line by line. A model's server sends one event a token, and the
-network cuts the bytes where it likes: in the middle of an event, of a line ending, of a letter. `Decoder` takes them as
-they come.
+`course_lib.serving.api.sse` writes events and reads them line by line. A model's server sends one event a token, and
+the network cuts the bytes where it likes: in the middle of an event, of a line ending, of a letter. `Decoder` takes
+them as they come.
 """
 
 from __future__ import annotations

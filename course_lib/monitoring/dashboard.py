@@ -157,8 +157,7 @@ def check_expressions(board: Mapping[str, Any], prometheus: Prometheus) -> dict[
 
 def _panel(spec: PanelSpec, index: int) -> Any:
     from grafana_foundation_sdk.builders import common, dashboard, prometheus, timeseries
-    from grafana_foundation_sdk.models import common as looks
-    from grafana_foundation_sdk.models import dashboard as models
+    from grafana_foundation_sdk.models import common as looks, dashboard as models
 
     source = models.DataSourceRef(type_val="prometheus", uid="prometheus")
     place = models.GridPos(h=_HEIGHT, w=_WIDTH, x=(index % _PER_ROW) * _WIDTH, y=(index // _PER_ROW) * _HEIGHT)

@@ -13,9 +13,9 @@ from course_lib.packaging.export import Parity, export_onnx, parity
 from course_lib.packaging.latency import differences_figure, latencies, latency_figure, median_seconds
 from course_lib.packaging.litert import LiteScorer, encode, export_litert
 from course_lib.packaging.scoring import Scorer
-from course_lib.packaging.shelf import fetch, publish
 from course_lib.packaging.signing import PUBLIC_KEY_VARIABLE, SigningKey, machine_key, new_key
 from course_lib.packaging.sizes import Size, operators, quantised, sizes
+from course_lib.packaging.store import fetch, publish
 
 __all__ = [
     "FILES",

@@ -8,14 +8,14 @@ the file for Airflow.
 
 from __future__ import annotations
 
-from course_lib.retraining.drill import Drill, drill
+from course_lib.retraining.alert_demo import Drill, drill
+from course_lib.retraining.backtest import Replay, Retraining, replay
 from course_lib.retraining.loop import Outcome, challenge, close_the_loop
 from course_lib.retraining.pipeline import PipelineRun, compile_pipeline, run_pipeline
-from course_lib.retraining.policy import NEVER, Decision, Evidence, Policy, decide
+from course_lib.retraining.retraining_policy import NEVER, Decision, Evidence, Policy, decide
 from course_lib.retraining.service import Entry, RetrainingService
 from course_lib.retraining.steps import StepFailed
 from course_lib.retraining.trigger import Trigger
-from course_lib.retraining.year import Replay, Retraining, replay
 
 __all__ = [
     "NEVER",

@@ -11,8 +11,8 @@ from course_lib.errors import DataError, PromotionError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from course_lib.retraining.policy import Policy
-    from course_lib.retraining.year import Replay
+    from course_lib.retraining.backtest import Replay
+    from course_lib.retraining.retraining_policy import Policy
     from course_lib.tracking_store import Store
 
 __all__ = ["Outcome", "challenge", "close_the_loop"]
@@ -124,8 +124,8 @@ def close_the_loop(
     recalibrate_days
         See :func:`course_lib.retraining.replay`.
     """
-    from course_lib.retraining.policy import Policy
-    from course_lib.retraining.year import replay
+    from course_lib.retraining.backtest import replay
+    from course_lib.retraining.retraining_policy import Policy
 
     chosen = policy or Policy(max_age_days=28, max_gap=None, min_labels=500)
     return replay(frame, chosen, start=start, config=config, recalibrate_days=recalibrate_days)

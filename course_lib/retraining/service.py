@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from course_lib.errors import CourseError
-from course_lib.monitoring.inbox import Inbox, Notice
+from course_lib.monitoring.webhook import Inbox, Notice
 from course_lib.retraining.trigger import Trigger
 
 if TYPE_CHECKING:

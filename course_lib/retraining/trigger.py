@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from course_lib.errors import DataError
-from course_lib.retraining.policy import Decision
+from course_lib.retraining.retraining_policy import Decision
 
 __all__ = ["Trigger"]
 

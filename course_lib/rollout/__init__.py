@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from course_lib.rollout.bluegreen import BlueGreen
 from course_lib.rollout.canary import CanaryReport, Look, release, watch
-from course_lib.rollout.doubles import FAULTS, faulty
-from course_lib.rollout.endurance import Endurance, swap_under_load
+from course_lib.rollout.fakes import FAULTS, faulty
 from course_lib.rollout.figures import alarm_figure, evidence_figure, timeline_figure
 from course_lib.rollout.load import Sample, Traffic, TrafficReport
-from course_lib.rollout.policy import ACTIONS, careful
 from course_lib.rollout.proxy import COLOURS, Counts, Proxy
-from course_lib.rollout.rehearsal import STEPS, Rehearsal, World, rehearse_rollback, rehearse_switch
 from course_lib.rollout.sequential import HARMS, Window, Witness, first_alarm, peeking_alarm, simulate
+from course_lib.rollout.simulation import STEPS, Rehearsal, World, rehearse_rollback, rehearse_switch
 from course_lib.rollout.smoke import Case, SmokeTest, ask, flight_bodies, known_answers, smoke_test
+from course_lib.rollout.soak import Endurance, swap_under_load
 from course_lib.rollout.switch import Step, Switch, launch
+from course_lib.rollout.switch_policy import ACTIONS, careful
 
 __all__ = [
     "ACTIONS",

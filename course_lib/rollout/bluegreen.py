@@ -15,10 +15,10 @@ from typing import Any, Self
 
 from course_lib import processes
 from course_lib.errors import EngineError, RolloutError
-from course_lib.rollout.policy import ACTIONS, Policy, careful
 from course_lib.rollout.proxy import COLOURS, Proxy
 from course_lib.rollout.smoke import SmokeTest
 from course_lib.rollout.switch import Candidate, Launch, Smoke, Step, Switch, launch, why_refused
+from course_lib.rollout.switch_policy import ACTIONS, Policy, careful
 
 __all__ = ["BlueGreen"]
 
@@ -38,7 +38,7 @@ class BlueGreen:
     start
         Makes the server process for a bundle and a port.
     policy
-        Decides each next action; see :func:`course_lib.rollout.policy.careful`.
+        Decides each next action; see :func:`course_lib.rollout.switch_policy.careful`.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class BlueGreen:
         return self._refuse(new)
 
     def _view(self, new: Candidate) -> dict[str, Any]:
-        """Look at the new server and the proxy; see :func:`course_lib.rollout.policy.careful` for what is seen."""
+        """Look at the new server and the proxy; see :func:`.switch_policy.careful` for what is seen."""
         new.ready.append(new.server.answers())
         old = self.proxy.counts()[self.live].in_flight if self.live else 0
         smoke = "not run" if new.smoke is None else "passed" if new.smoke.passed else "failed"

@@ -187,7 +187,7 @@ class Proxy:
 
     def _command(self, haproxy: bool) -> list[str]:
         if not haproxy:
-            module = [sys.executable, "-m", "course_lib.rollout.python_proxy"]
+            module = [sys.executable, "-m", "course_lib.rollout.fallback_proxy"]
             return [*module, "--port", str(self.port), "--socket", str(self._socket)]
         config = Path(self._scratch.name) / "haproxy.cfg"
         config.write_text(_CONFIG.format(socket=self._socket, port=self.port))

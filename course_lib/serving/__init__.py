@@ -7,50 +7,38 @@ small image can therefore run ``python -m course_lib.serving``. Modules are load
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "Settings": "settings",
-    "create_app": "app",
-    "load_model": "model",
-    "ServingError": "errors",
-}
-_MODULES = (
-    "app",
-    "baseline",
-    "batch",
-    "batching",
-    "client",
-    "cluster",
-    "doubles",
-    "figures",
-    "hosting",
-    "loadtest",
-    "model",
-    "queue",
-    "schemas",
-    "server",
-    "settings",
-    "slo",
-    "sse",
-    "tasks",
-    "telemetry",
-    "triton",
-    "users",
-    "virtual",
-)
+from course_lib import lazy
 
-__all__ = ["ServingError", "Settings", "create_app", "load_model", *_MODULES]  # noqa: PLE0604 - one list, not two
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"course_lib.serving.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"course_lib.serving.{name}")
-    raise AttributeError(f"module 'course_lib.serving' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from course_lib.serving import (
+        asgi_client as asgi_client,
+        baseline as baseline,
+        batch as batch,
+        batching as batching,
+        client as client,
+        fakes as fakes,
+        figures as figures,
+        loadtest as loadtest,
+        locust_runner as locust_runner,
+        model as model,
+        triton as triton,
+        virtual_clock as virtual_clock,
+    )
+    from course_lib.serving.api import (
+        app as app,
+        schemas as schemas,
+        server as server,
+        settings as settings,
+        sse as sse,
+        telemetry as telemetry,
+    )
+    from course_lib.serving.api.app import create_app as create_app
+    from course_lib.serving.api.schemas import EXAMPLE as EXAMPLE
+    from course_lib.serving.api.settings import Settings as Settings
+    from course_lib.serving.batch import cluster as cluster, queue as queue, tasks as tasks
+    from course_lib.serving.errors import ServingError as ServingError
+    from course_lib.serving.model import load_model as load_model
+else:
+    __getattr__, __dir__, __all__ = lazy.attach(__name__)

@@ -29,11 +29,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from course_lib.serving import telemetry
-    from course_lib.serving.app import create_app
+    from course_lib.serving.api import telemetry
+    from course_lib.serving.api.app import create_app
+    from course_lib.serving.api.server import run
+    from course_lib.serving.api.settings import Settings
     from course_lib.serving.model import ModelSource, Registered
-    from course_lib.serving.server import run
-    from course_lib.serving.settings import Settings
 
     telemetry.log_to(level=options.log_level)
     source: ModelSource = Path(options.bundle) if options.bundle else Registered(Path(options.store), options.alias)

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_lib.serving.schemas import Flight, Prediction
+from course_lib.serving.api.schemas import Flight, Prediction
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

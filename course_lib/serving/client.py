@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import httpx
 
-from course_lib.serving import sse
+from course_lib.serving.api import sse
+from course_lib.serving.asgi_client import Answer, Caller, hosted, request
 from course_lib.serving.errors import ServingError
-from course_lib.serving.hosting import Answer, Caller, hosted, request
 
 __all__ = ["Answer", "Caller", "Desk", "hosted", "request"]
 

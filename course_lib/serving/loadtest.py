@@ -279,7 +279,7 @@ def _main() -> None:
 
 
 def _typical() -> bytes:
-    from course_lib.serving.schemas import EXAMPLE
+    from course_lib.serving.api.schemas import EXAMPLE
 
     return json.dumps(EXAMPLE).encode()
 

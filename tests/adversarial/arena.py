@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from autograder.execution import Engine, Limits, Plan, PlanCell
-from autograder.execution.watch import descendants
+from autograder.sandbox import Engine, Limits, Plan, PlanCell
+from autograder.sandbox.isolation.usage import descendants
 
 SECRET = "swordfish-in-the-hidden-test"
 LIMITS = Limits(

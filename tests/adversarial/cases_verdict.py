@@ -178,16 +178,16 @@ for fd in range(3, 64):
 """, (False, False, True)),
     Attack("agent's own code patched to claim success", WRONG + """
 import gc
-from autograder.execution.peer import Peer
+from autograder.sandbox.rpc.peer import Peer
 Peer._reply = Peer._error = lambda self, *a: ({'ok': 5}, ())
 """, (True, False, False)),  # no more than "return 5" would get
     Attack("result that decodes to a callable", WRONG + """
-from autograder.execution import peer
+from autograder.sandbox.rpc import peer
 peer.Peer._reply = lambda self, value: ({'ok': ['dc', 'os:system', ['d', 'command', 'true']]}, ())
 """, BROKE_ITSELF, message="not one of the course's"),
     Attack("result that claims to be a pickle", WRONG + """
 import pickle
-from autograder.execution import peer
+from autograder.sandbox.rpc import peer
 class Run:
     def __reduce__(self): return (print, ('pwned',))
 peer.Peer._reply = lambda self, value: ({'ok': ['pk', 0]}, [pickle.dumps(Run())])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from arena import LIMITS, SECRET, Host, reference, settled
 
-from autograder.execution import Engine, capabilities
+from autograder.sandbox import Engine, capabilities
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import pytest
 from arena import LIMITS, SECRET, Host, lives, plan_for, reference, settled
 from attacks import Attack
 
-from autograder.execution import Engine, ExecutedSubmission, capabilities
-from autograder.execution.watch import descendants
+from autograder.sandbox import Engine, ExecutedSubmission, capabilities
+from autograder.sandbox.isolation.usage import descendants
 
 ATTACKS = [*cases_verdict.CASES, *cases_walls.CASES, *cases_limits.CASES]
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from autograder.lab import CONFIG
+from autograder.jupyter_ext import CONFIG
 from course_lib import processes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from autograder.readable import markdown_faults
+from autograder.authoring.markdown_rules import markdown_faults
 from tests.browser.conftest import MARKDOWN, NOTEBOOKS, ROOT, SCREENSHOTS, open_notebook, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]

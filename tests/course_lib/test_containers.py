@@ -11,12 +11,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from course_lib import containers, engines
-from course_lib.containers import desk, offline, opening, policy, review
-from course_lib.containers.engine import _podman_steps, _steps
+from course_lib.containers import desk
+from course_lib.containers.engine import detect, wheel_index
+from course_lib.containers.engine.docker import _podman_steps, _steps
+from course_lib.containers.review import policy, review
 from course_lib.errors import CourseError, EngineError
 from course_lib.processes import wait_until
 
@@ -249,7 +250,7 @@ def test_progress_of_both_builders_is_read():
 
 def test_the_local_index_offers_wheels_to_pip(tmp_path):
     (tmp_path / "Some_Package-1.0-py3-none-any.whl").write_bytes(b"wheel")
-    with offline.WheelIndex(tmp_path) as index:
+    with wheel_index.WheelIndex(tmp_path) as index:
         with urllib.request.urlopen(f"{index.url}/some-package/") as page:
             assert b"Some_Package-1.0" in page.read()
         with urllib.request.urlopen(index.url.replace("/simple", "/wheels/Some_Package-1.0-py3-none-any.whl")) as file:
@@ -259,9 +260,9 @@ def test_the_local_index_offers_wheels_to_pip(tmp_path):
 @pytest.fixture
 def hidden(monkeypatch):
     """Hide every engine of this machine."""
-    monkeypatch.setattr(opening, "docker_client", lambda: None)
-    monkeypatch.setattr(opening.shutil, "which", lambda *_, **__: None)
-    monkeypatch.delenv(opening.CHOICE, raising=False)
+    monkeypatch.setattr(detect, "docker_client", lambda: None)
+    monkeypatch.setattr(detect.shutil, "which", lambda *_, **__: None)
+    monkeypatch.delenv(detect.CHOICE, raising=False)
 
 
 def test_without_any_engine_plan_mode_says_what_is_missing(hidden):
@@ -327,7 +328,7 @@ def test_the_janitor_ends_what_outlives_the_engine(tmp_path):
     leaving = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
     engine = [sys.executable, "-c", leaving, watcher]  # ends at once, as Podman's client does; its watcher does not
     order = {"client": ["true"], "session": "none", "folder": str(folder), "engine": engine}
-    command = [sys.executable, "-m", "course_lib.containers.janitor", json.dumps(order)]
+    command = [sys.executable, "-m", "course_lib.containers.engine.cleanup", json.dumps(order)]
     janitor = subprocess.Popen(command, stdin=subprocess.PIPE)
     wait_until(lambda: (tmp_path / "watcher").exists() and (tmp_path / "watcher").read_text(), timeout=30, what="it")
     left = int((tmp_path / "watcher").read_text())
@@ -346,7 +347,7 @@ def test_the_janitor_cleans_up_when_its_owner_is_killed(tmp_path):
             sys.executable,
             "-c",
             "import subprocess, sys, time\n"
-            "p = subprocess.Popen([sys.executable, '-m', 'course_lib.containers.janitor', sys.argv[1]],"
+            "p = subprocess.Popen([sys.executable, '-m', 'course_lib.containers.engine.cleanup', sys.argv[1]],"
             " stdin=subprocess.PIPE, start_new_session=True)\nprint(p.pid, flush=True)\ntime.sleep(600)",
             json.dumps(order),
         ],

@@ -17,8 +17,8 @@ from course_lib.retraining import (
     Trigger,
     close_the_loop,
     decide,
-    policy,
     replay,
+    retraining_policy,
     trigger,
 )
 
@@ -62,7 +62,7 @@ def test_a_policy_without_rules_never_retrains():
 
 
 def test_the_examples_in_the_documentation_are_true():
-    for module in (policy, trigger):
+    for module in (retraining_policy, trigger):
         assert doctest.testmod(module).failed == 0
 
 

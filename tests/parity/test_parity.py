@@ -17,9 +17,9 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.assignments import Assignment, any_spec, grade_id_of
-from autograder.grading import GradingOptions, grade_submission
-from autograder.plain_kernel import PlainKernel
+from autograder.authoring.assignments import Assignment, any_spec, grade_id_of
+from autograder.grading.submission import GradingOptions, grade_submission
+from autograder.runners.kernel import PlainKernel
 from tests.fixtures.tiny_class import cell_of, handed_in, tiny
 from tests.parity.stock import CELL_LIMIT
 

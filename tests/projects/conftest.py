@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.bench import Memo, grade
-from autograder.projects.kinds import KINDS
+from autograder.projects.harness import Memo, grade
+from autograder.projects.measure.mutations import read_variants
 from autograder.projects.model import Report
-from autograder.projects.source import read_project
-from autograder.projects.variants import read_variants
+from autograder.projects.registry import KINDS
+from autograder.projects.submission import read_project
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ROOT / "solutions" / "projects"

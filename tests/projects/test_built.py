@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.built import build_and_ask
-from autograder.projects.kinds import KINDS
-from autograder.projects.source import read_project
+from autograder.projects.registry import KINDS
+from autograder.projects.stages.image import build_and_ask
+from autograder.projects.submission import read_project
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.projects.bench import Patience, grade
-from autograder.projects.cell import LIMITS, Cell, CellEnded
-from autograder.projects.kinds import KINDS
+from autograder.projects.harness import Patience, grade
 from autograder.projects.model import ProjectError
+from autograder.projects.registry import KINDS
 from autograder.projects.report import as_html, as_markdown
-from autograder.projects.source import read_project
+from autograder.projects.sandbox import LIMITS, Cell, CellEnded
+from autograder.projects.submission import read_project
 
 SECRET = "swordfish-of-the-grader"
 TABLE = """
@@ -233,7 +233,7 @@ def test_links_out_of_the_project_and_git_are_not_read(tmp_path, canary):
 
 def test_a_grader_that_is_killed_leaves_nothing_behind(mark):
     program = (
-        "import sys; from autograder.projects.cell import Cell\n"
+        "import sys; from autograder.projects.sandbox import Cell\n"
         "with Cell() as cell:\n"
         "    cell.start(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work'); print('up', flush=True)\n"
         "    cell.run(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work', seconds=600)\n"

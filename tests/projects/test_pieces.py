@@ -10,16 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.projects import tracking, world
-from autograder.projects.bench import Bench, Memo, grade
-from autograder.projects.bounds import outside, request_schema
-from autograder.projects.container import _without_local_install
-from autograder.projects.exposition import grown, samples, values
-from autograder.projects.kinds import KINDS
+from autograder.projects.harness import Bench, Memo, grade
+from autograder.projects.measure import mlflow_store, simulator
+from autograder.projects.measure.exposition import grown, samples, values
+from autograder.projects.measure.mutations import Edit
+from autograder.projects.measure.schema_bounds import outside, request_schema
 from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet, Untried
+from autograder.projects.registry import KINDS
 from autograder.projects.report import as_html, as_markdown
-from autograder.projects.source import Project, read_project
-from autograder.projects.variants import Edit
+from autograder.projects.stages.container import _without_local_install
+from autograder.projects.submission import Project, read_project
 
 METRICS = """\
 # HELP asked_total Requests.
@@ -71,7 +71,7 @@ def test_counters_and_histograms_are_summed_over_their_labels():
 def test_a_store_that_is_none_is_told(tmp_path):
     for data in (None, b"", b"not a database" * 100):
         with pytest.raises(Unmet, match="store"):
-            tracking.runs(data)
+            mlflow_store.runs(data)
 
 
 def test_a_store_that_computes_forever_is_given_up(tmp_path):
@@ -84,7 +84,7 @@ def test_a_store_that_computes_forever_is_given_up(tmp_path):
     database.close()
     started = time.monotonic()
     with pytest.raises(Unmet, match="could not be read"):
-        tracking.runs(path.read_bytes())
+        mlflow_store.runs(path.read_bytes())
     assert time.monotonic() - started < 60
 
 
@@ -139,9 +139,9 @@ def test_a_variant_that_changes_nothing_is_an_error():
 
 
 def test_drift_follows_from_the_seed_and_leaves_the_rest_alone():
-    drift = world.draw_drift("shift", 7)
-    assert drift == world.draw_drift("shift", 7) != world.draw_drift("shift", 8)
-    plain, drifted = (world.batches(drift.begins + 1, 3, one) for one in (world.Drift("none"), drift))
+    drift = simulator.draw_drift("shift", 7)
+    assert drift == simulator.draw_drift("shift", 7) != simulator.draw_drift("shift", 8)
+    plain, drifted = (simulator.batches(drift.begins + 1, 3, one) for one in (simulator.Drift("none"), drift))
     assert plain[: drift.begins] == drifted[: drift.begins]
     last = zip(plain[-1]["rows"], drifted[-1]["rows"], strict=True)
     changed = {name for before, after in last for name in before if before[name] != after[name]}

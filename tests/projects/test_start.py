@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.kinds import KINDS
-from course_lib.projects import StartError, start
-from course_lib.projects import __main__ as command
+from autograder.projects.registry import KINDS
+from course_lib.projects import StartError, __main__ as command, start
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,28 +11,26 @@ Modules are loaded at first access.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "GatewayError": "errors",
-    "PROTOCOLS": "protocols",
-    "Settings": "settings",
-    "create_gateway": "app",
-    "open_gateway": "hosting",
-}
-_MODULES = ("app", "doubles", "errors", "eventstream", "hosting", "neutral", "protocols", "settings", "upstream")
+from course_lib import lazy
 
-__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, not two
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"course_lib.llm.gateway.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"course_lib.llm.gateway.{name}")
-    raise AttributeError(f"module 'course_lib.llm.gateway' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+if TYPE_CHECKING:
+    from course_lib.llm.gateway import (
+        app as app,
+        errors as errors,
+        eventstream as eventstream,
+        fakes as fakes,
+        hosting as hosting,
+        neutral as neutral,
+        protocols as protocols,
+        settings as settings,
+        upstream as upstream,
+    )
+    from course_lib.llm.gateway.app import create_gateway as create_gateway
+    from course_lib.llm.gateway.errors import GatewayError as GatewayError
+    from course_lib.llm.gateway.hosting import open_gateway as open_gateway
+    from course_lib.llm.gateway.protocols import PROTOCOLS as PROTOCOLS
+    from course_lib.llm.gateway.settings import Settings as Settings
+else:
+    __getattr__, __dir__, __all__ = lazy.attach(__name__)

@@ -24,7 +24,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     from course_lib.llm.gateway.app import create_gateway
     from course_lib.llm.gateway.settings import Settings
-    from course_lib.serving.telemetry import log_to
+    from course_lib.serving.api.telemetry import log_to
 
     log_to()
     models = dict.fromkeys([options.model, *options.alias], options.model)

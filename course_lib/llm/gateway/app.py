@@ -25,7 +25,7 @@ from course_lib.llm.gateway.settings import Settings
 from course_lib.llm.gateway.telemetry import GatewayTelemetry, Metrics
 from course_lib.llm.gateway.transport import StreamedAnswer, unless_disconnected
 from course_lib.llm.gateway.upstream import Upstream
-from course_lib.serving.telemetry import LOGGER
+from course_lib.serving.api.telemetry import LOGGER
 
 __all__ = ["Gateway", "create_gateway"]
 
@@ -39,7 +39,7 @@ def create_gateway(url: str, settings: Settings, *, protocols: Mapping[str, Prot
     Parameters
     ----------
     url
-        Base URL of the model's server, ending in ``/v1`` (:attr:`course_lib.llm.servers.LLMServer.url`).
+        Base URL of the model's server, ending in ``/v1`` (:attr:`course_lib.llm.servers.server.LLMServer.url`).
     settings
         Limits, and the names of the models.
     protocols

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from course_lib.processes import Server, free_port
 
 if TYPE_CHECKING:
-    from course_lib.llm.servers import LLMServer
+    from course_lib.llm.servers.server import LLMServer
 
 __all__ = ["open_gateway"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from course_lib.llm.gateway.neutral import Usage
-from course_lib.serving.telemetry import LOGGER, App, Scope, Telemetry
+from course_lib.serving.api.telemetry import LOGGER, App, Scope, Telemetry
 
 __all__ = ["GatewayTelemetry", "Metrics"]
 

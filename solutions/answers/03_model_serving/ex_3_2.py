@@ -2,7 +2,7 @@
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -23,7 +23,7 @@ def create_app(source):
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -40,7 +40,7 @@ def create_app(source):
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -65,7 +65,7 @@ def create_app(source):
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -86,7 +86,7 @@ def create_app(source):
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -111,7 +111,7 @@ def create_app(source):
 def create_app(source):
     app = FastAPI()
     try:
-        model = doubles.open_model(source)
+        model = fakes.open_model(source)
     except CourseError:
         model = None
 
@@ -138,7 +138,7 @@ from fastapi.exceptions import RequestValidationError
 def create_app(source):
     app = FastAPI()
     try:
-        app.state.model = doubles.open_model(source)
+        app.state.model = fakes.open_model(source)
     except CourseError:
         app.state.model = None
 
@@ -166,7 +166,7 @@ def create_app(source):
     app = FastAPI()
     models = []
     try:
-        models.append(doubles.open_model(source))
+        models.append(fakes.open_model(source))
     except CourseError as problem:
         print(problem.happened)
 

@@ -3,7 +3,7 @@ def create_probed_app(source):
     @asynccontextmanager
     async def lifespan(app):
         try:
-            app.state.model = doubles.open_model(source)
+            app.state.model = fakes.open_model(source)
         except CourseError:
             app.state.model = None
         yield
@@ -28,7 +28,7 @@ def create_probed_app(source):
 
     async def load():
         try:
-            app.state.model = await asyncio.to_thread(doubles.open_model, source)
+            app.state.model = await asyncio.to_thread(fakes.open_model, source)
         except CourseError:
             pass
 
@@ -55,7 +55,7 @@ def create_probed_app(source):
 def create_probed_app(source):
     async def load(app):
         try:
-            app.state.model = await asyncio.to_thread(doubles.open_model, source)
+            app.state.model = await asyncio.to_thread(fakes.open_model, source)
         except CourseError:
             pass
 
@@ -80,7 +80,7 @@ def create_probed_app(source):
 def create_probed_app(source):
     async def load(app):
         try:
-            app.state.model = doubles.open_model(source)
+            app.state.model = fakes.open_model(source)
         except CourseError:
             pass
 
@@ -108,7 +108,7 @@ def create_probed_app(source):
 def create_probed_app(source):
     async def load(app):
         try:
-            app.state.model = await asyncio.to_thread(doubles.open_model, source)
+            app.state.model = await asyncio.to_thread(fakes.open_model, source)
         except CourseError:
             pass
         app.state.loading = False
@@ -143,7 +143,7 @@ def create_probed_app(source):
 
     def load():
         try:
-            box.append(doubles.open_model(source))
+            box.append(fakes.open_model(source))
         except CourseError as error:
             print(error.happened)
 
@@ -167,7 +167,7 @@ from fastapi import HTTPException
 def create_probed_app(source):
     @asynccontextmanager
     async def lifespan(app):
-        app.state.loading = asyncio.get_running_loop().run_in_executor(None, doubles.open_model, source)
+        app.state.loading = asyncio.get_running_loop().run_in_executor(None, fakes.open_model, source)
         yield
         await asyncio.wait([app.state.loading])
         app.state.loading.exception()

@@ -14,7 +14,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% takes the newest first answer="wrong" expect="callers got each other's answers"
@@ -43,7 +43,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% scores every flight alone answer="wrong" expect="every flight was scored alone"
@@ -56,7 +56,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% has no eye on the deadline answer="wrong" expect="check the deadline before scoring"
@@ -89,7 +89,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% lets an old timer run answer="wrong" expect="the timer of the first batch"
@@ -124,7 +124,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% forgets its callers when the model fails answer="wrong" expect="its callers were left waiting for ever"
@@ -159,7 +159,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% one task per batch, woken by an event answer="right"
@@ -196,7 +196,7 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
 
 
 # %% the course's own batcher inside answer="right"
@@ -216,4 +216,4 @@ class MicroBatcher:
 
 
 def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):
-    return virtual.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)
+    return virtual_clock.play(lambda score: MicroBatcher(score, max_batch, max_delay_s), arrivals, broken=broken)

@@ -42,7 +42,7 @@ def choose_path(need):
 
 # %% returns the label answer="wrong" expect="not the label"
 def choose_path(need):
-    return cloud.matrix.MATRIX[cloud.choose(cloud.Need(**need)).row].need
+    return cloud.deployment_matrix.MATRIX[cloud.choose(cloud.Need(**need)).row].need
 
 
 # %% a table of questions answer="right"

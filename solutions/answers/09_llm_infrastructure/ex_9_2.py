@@ -27,7 +27,7 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% a block is free as soon as one user goes answer="wrong" expect="was given back; count its users"
@@ -61,7 +61,7 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% copies at the fork answer="wrong" expect="a block leaked"
@@ -90,7 +90,7 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% forgets that the copied block lost a user answer="wrong" expect="one user less for a block that was copied"
@@ -129,7 +129,7 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% ignores a second free answer="wrong" expect="freed twice"
@@ -162,7 +162,7 @@ class Allocator(llm.PagedCache):
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% a free list and sets of users answer="right"
@@ -207,7 +207,7 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)
 
 
 # %% the course's cache inside answer="right"
@@ -242,4 +242,4 @@ class Allocator:
 
 
 def replay(blocks, block_size, operations):
-    return referee.replay(Allocator, blocks, block_size, operations)
+    return allocator_check.replay(Allocator, blocks, block_size, operations)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from course_lib.cloud.emulators import Emulators
+from course_lib.cloud.providers.emulators import Emulators
 
 
 @pytest.fixture(scope="package")

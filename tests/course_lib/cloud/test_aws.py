@@ -8,12 +8,12 @@ import tarfile
 
 import pytest
 
-from course_lib.cloud import aws, figures, rehearsal, teardown
+from course_lib.cloud import aws, figures, sandbox_resources, teardown
 
 
 def test_inside_the_block_the_emulator_enforces_policies_and_outside_it_does_not(clouds):
     iam, s3 = aws.client("iam", clouds.aws), aws.client("s3", clouds.aws)
-    with rehearsal.buckets(clouds.urls, ("s3", {"models/a": b"1", "logs/a": b"2"})) as (address,):
+    with sandbox_resources.buckets(clouds.urls, ("s3", {"models/a": b"1", "logs/a": b"2"})) as (address,):
         bucket = address.removeprefix("s3://")
         read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/models/*"}
         iam.create_user(UserName="reader")
@@ -43,7 +43,7 @@ def test_inside_the_block_the_emulator_enforces_policies_and_outside_it_does_not
 def test_an_uploaded_model_holds_the_bundles_files_and_nothing_of_this_machine(clouds, tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x00\xff")
     (tmp_path / "card.md").write_text("# card")
-    with rehearsal.buckets(clouds.urls, ("s3", {})) as (address,):
+    with sandbox_resources.buckets(clouds.urls, ("s3", {})) as (address,):
         bucket = address.removeprefix("s3://")
         assert aws.upload_model(clouds.aws, tmp_path, bucket=bucket, key="m.tar.gz") == f"{address}/m.tar.gz"
         packed = aws.client("s3", clouds.aws).get_object(Bucket=bucket, Key="m.tar.gz")["Body"].read()

@@ -3,11 +3,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from course_lib.cloud import costs, figures, prices
-from course_lib.cloud.costs import HOURS, Function, Machine, break_even, cheapest
+from course_lib.cloud.decide.costs import HOURS, Function, Machine, break_even, cheapest
 from course_lib.cloud.errors import CloudError
 
 EURO = prices.Price(

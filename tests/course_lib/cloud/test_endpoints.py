@@ -9,9 +9,9 @@ import tarfile
 import pytest
 
 from course_lib import packaging, processes
-from course_lib.cloud import alarms, aws, rehearsal, teardown
+from course_lib.cloud import alarms, aws, sandbox_resources, teardown
 from course_lib.cloud.errors import CloudError
-from course_lib.serving.schemas import EXAMPLE
+from course_lib.serving.api.schemas import EXAMPLE
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,14 @@ def bundles():
 @pytest.fixture(scope="module")
 def endpoint(clouds, bundles):
     """An endpoint with two variants; yields what describes it."""
-    with rehearsal.released(clouds.aws, bundles, {"blue": 1.0, "green": 0.0}) as release:
+    with sandbox_resources.released(clouds.aws, bundles, {"blue": 1.0, "green": 0.0}) as release:
         create(clouds.aws, release)
         yield release
 
 
 def create(url, release, **changes):
     sagemaker, name = aws.client("sagemaker", url), release["name"]
-    tags = rehearsal.tags(release["project"])
+    tags = sandbox_resources.tags(release["project"])
     rows = []
     for variant, given in release["variants"].items():
         container = {
@@ -110,7 +110,7 @@ def test_an_endpoint_that_does_not_exist_is_refused(clouds):
 
 def broken(clouds, bundles, **changes):
     """Return what an endpoint with one fault answers."""
-    with rehearsal.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
+    with sandbox_resources.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
         create(clouds.aws, release, **changes)
         return refused(clouds, release["name"])["Error"]["Message"]
 
@@ -132,7 +132,7 @@ def test_what_aws_would_refuse_is_refused_with_its_reason(clouds, bundles):
 
 @pytest.mark.parametrize(("body", "reason"), [(b"no archive", "cannot be unpacked"), (None, "NoSuchKey")])
 def test_model_data_that_cannot_be_used_is_refused(clouds, bundles, body, reason):
-    with rehearsal.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
+    with sandbox_resources.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
         bucket, s3 = f"{release['project']}-models", aws.client("s3", clouds.aws)
         if body is None:
             s3.delete_object(Bucket=bucket, Key="blue.tar.gz")
@@ -143,7 +143,7 @@ def test_model_data_that_cannot_be_used_is_refused(clouds, bundles, body, reason
 
 
 def test_a_model_with_a_changed_byte_never_gets_into_service(clouds, bundles):
-    with rehearsal.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
+    with sandbox_resources.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
         s3, key = aws.client("s3", clouds.aws), {"Bucket": f"{release['project']}-models", "Key": "blue.tar.gz"}
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
@@ -158,7 +158,7 @@ def test_a_model_with_a_changed_byte_never_gets_into_service(clouds, bundles):
 
 
 def test_calls_are_noted_in_cloudwatch_and_an_alarm_goes_by_them(clouds, bundles):
-    with rehearsal.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
+    with sandbox_resources.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
         create(clouds.aws, release)
         cloudwatch, name = aws.client("cloudwatch", clouds.aws), release["name"]
         where = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "blue"}]
@@ -172,7 +172,7 @@ def test_calls_are_noted_in_cloudwatch_and_an_alarm_goes_by_them(clouds, bundles
             EvaluationPeriods=1,
             Threshold=2,
             ComparisonOperator="GreaterThanOrEqualToThreshold",
-            Tags=rehearsal.tags(release["project"]),
+            Tags=sandbox_resources.tags(release["project"]),
         )
         assert alarms.evaluate(clouds.aws, name).name == "INSUFFICIENT_DATA"
         invoke(clouds, name)
@@ -186,7 +186,7 @@ def test_calls_are_noted_in_cloudwatch_and_an_alarm_goes_by_them(clouds, bundles
 def test_a_container_stops_when_its_endpoint_is_deleted(clouds, bundles):
     import psutil
 
-    with rehearsal.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
+    with sandbox_resources.released(clouds.aws, {"blue": bundles["blue"]}, {"blue": 1.0}) as release:
         create(clouds.aws, release)
         invoke(clouds, release["name"])
         router = psutil.Process(clouds._router.pid)

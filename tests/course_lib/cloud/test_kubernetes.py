@@ -4,17 +4,17 @@ import copy
 
 import pytest
 
-from course_lib.cloud import kubernetes
 from course_lib.cloud.errors import CloudError
+from course_lib.cloud.kubernetes import validate
 
 BOTH = pytest.mark.parametrize(
-    "manifests", [kubernetes.api(), kubernetes.vllm(), kubernetes.vllm(spare_gpu=True)], ids=["api", "vllm", "spare"]
+    "manifests", [validate.api(), validate.vllm(), validate.vllm(spare_gpu=True)], ids=["api", "vllm", "spare"]
 )
 
 
 def changed(change, manifests=None):
     """The API's manifests after ``change(deployment, pod, container, others by kind)``."""
-    made = copy.deepcopy(manifests or kubernetes.api())
+    made = copy.deepcopy(manifests or validate.api())
     kinds = {manifest["kind"]: manifest for manifest in made}
     pod = made[0]["spec"]["template"]["spec"]
     change(made[0]["spec"], pod, pod["containers"][0], kinds)
@@ -24,29 +24,29 @@ def changed(change, manifests=None):
 @BOTH
 def test_our_manifests_pass_the_schemas_of_every_version_that_knows_their_fields(manifests):
     for version in ("1.30", "1.33", ""):  # `preStop.sleep` is younger than 1.29
-        assert kubernetes.validate(manifests, version=version) == []
+        assert validate.validate(manifests, version=version) == []
 
 
 @BOTH
 def test_our_manifests_pass_the_review(manifests):
-    assert kubernetes.review(manifests) == []
+    assert validate.review(manifests) == []
 
 
 @BOTH
 def test_yaml_and_back_is_the_same(manifests):
-    assert kubernetes.from_yaml(kubernetes.to_yaml(manifests)) == manifests
+    assert validate.from_yaml(validate.to_yaml(manifests)) == manifests
 
 
 def test_a_misspelt_field_is_named_with_its_place():
     made = changed(lambda spec, pod, container, kinds: container.update(redinessProbe={}))
-    assert kubernetes.validate(made) == [
+    assert validate.validate(made) == [
         "Deployment late-flights: spec.template.spec.containers.0: "
         "Additional properties are not allowed ('redinessProbe' was unexpected)"
     ]
 
 
 def test_a_number_that_is_text_is_named():
-    (found,) = kubernetes.validate(changed(lambda spec, pod, container, kinds: spec.update(replicas="3")))
+    (found,) = validate.validate(changed(lambda spec, pod, container, kinds: spec.update(replicas="3")))
     assert "spec.replicas: '3' is not of type 'integer'" in found
 
 
@@ -60,20 +60,20 @@ def test_a_number_that_is_text_is_named():
     ],
 )
 def test_what_is_no_kubernetes_object_is_named(manifest, message):
-    (found,) = kubernetes.validate([manifest])
+    (found,) = validate.validate([manifest])
     assert message in found
 
 
 @pytest.mark.parametrize("version", ["1.2", "9.9", "new"])
 def test_a_version_without_schemas_is_an_error(version):
     with pytest.raises(CloudError, match=r"no schemas for Kubernetes[\s\S]*between 1\."):
-        kubernetes.validate(kubernetes.api(), version=version)
+        validate.validate(validate.api(), version=version)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- just\n- a list", "text"])
 def test_a_file_that_holds_no_objects_is_an_error(text):
     with pytest.raises(CloudError):
-        kubernetes.from_yaml(text)
+        validate.from_yaml(text)
 
 
 BROKEN = {
@@ -137,13 +137,13 @@ BROKEN = {
 def test_each_fault_is_found_by_its_rule_and_passes_the_schema(case):
     code, message, change = BROKEN[case]
     made = changed(change)
-    assert kubernetes.validate(made) == []
-    mine = [finding for finding in kubernetes.review(made) if finding.rule == code]
-    assert any(message in finding.message for finding in mine), kubernetes.review(made)
+    assert validate.validate(made) == []
+    mine = [finding for finding in validate.review(made) if finding.rule == code]
+    assert any(message in finding.message for finding in mine), validate.review(made)
 
 
 def test_every_rule_has_a_fault_that_breaks_it():
-    assert {code for code, _, _ in BROKEN.values()} == {rule.code for rule in kubernetes.REVIEW_RULES}
+    assert {code for code, _, _ in BROKEN.values()} == {rule.code for rule in validate.REVIEW_RULES}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_budget_blocks_drains_if_it_allows_no_pod_to_go(budget, blocks):
         kinds["PodDisruptionBudget"]["spec"].pop("maxUnavailable")
         kinds["PodDisruptionBudget"]["spec"].update(budget)
 
-    found = [finding.rule for finding in kubernetes.review(changed(change))]
+    found = [finding.rule for finding in validate.review(changed(change))]
     assert found == (["K8S08"] if blocks else [])
 
 
@@ -172,4 +172,4 @@ def test_a_budget_blocks_drains_if_it_allows_no_pod_to_go(budget, blocks):
 )
 def test_a_review_of_what_is_no_manifest_is_an_error(manifests):
     with pytest.raises(CloudError, match="Expected"):
-        kubernetes.review(manifests)
+        validate.review(manifests)

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from course_lib.cloud import Need, choose, matrix, paths
+from course_lib.cloud import Need, choose, deployment_matrix, paths
 from course_lib.cloud.errors import CloudError
 
 CLOUDS = get_args(paths.Cloud)
@@ -31,7 +31,12 @@ def test_a_need_leads_to_its_row(need, row):
 def test_every_possible_need_gets_a_path_with_reasons_and_alternatives():
     booleans = (True, False)
     for model, where, frameworks, servers, leave, cloud in itertools.product(
-        get_args(matrix.Model), get_args(matrix.Place), (1, 3), booleans, booleans, (None, *CLOUDS)
+        get_args(deployment_matrix.Model),
+        get_args(deployment_matrix.Place),
+        (1, 3),
+        booleans,
+        booleans,
+        (None, *CLOUDS),
     ):
         need = Need(
             model=model, where=where, frameworks=frameworks, runs_servers=servers, data_may_leave=leave, cloud=cloud
@@ -95,4 +100,4 @@ def test_an_unknown_cloud_says_which_there_are(call):
 
 
 def test_the_table_has_a_row_a_need_and_a_column_a_cloud():
-    assert matrix.table().shape == (len(paths.MATRIX), len(CLOUDS) + 1)
+    assert deployment_matrix.table().shape == (len(paths.MATRIX), len(CLOUDS) + 1)

@@ -6,11 +6,10 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
-from course_lib.cloud import policies, rehearsal
+from course_lib.cloud import policies, sandbox_resources
 from course_lib.cloud.errors import PolicyError
 
 KEY = "arn:aws:s3:::desk-models/models/late-flights/1/model.onnx"
@@ -134,9 +133,9 @@ def test_a_condition_that_the_evaluator_does_not_know_is_an_error_not_a_guess():
 
 
 def test_a_role_trusts_whom_it_names():
-    assert policies.trusts(rehearsal.TRUST, "sagemaker.amazonaws.com")
-    assert not policies.trusts(rehearsal.TRUST, "lambda.amazonaws.com")
-    denied = {**rehearsal.TRUST, "Statement": [{**rehearsal.TRUST["Statement"][0], "Effect": "Deny"}]}
+    assert policies.trusts(sandbox_resources.TRUST, "sagemaker.amazonaws.com")
+    assert not policies.trusts(sandbox_resources.TRUST, "lambda.amazonaws.com")
+    denied = {**sandbox_resources.TRUST, "Statement": [{**sandbox_resources.TRUST["Statement"][0], "Effect": "Deny"}]}
     assert not policies.trusts(denied, "sagemaker.amazonaws.com")
 
 

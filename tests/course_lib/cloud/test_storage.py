@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from course_lib.cloud import azure, emulators, rehearsal, storage
-from course_lib.cloud.emulators import Emulators
+from course_lib.cloud import azure, emulators, sandbox_resources, storage
 from course_lib.cloud.errors import CloudError
+from course_lib.cloud.providers.emulators import Emulators
 
 MODELS = {f"models/{number:02}/m": bytes([number, 255]) for number in range(23)} | {"logs/x": b"", "models-old/m": b"o"}
 
@@ -21,7 +21,7 @@ def standin():
 
 @pytest.mark.parametrize("scheme", ["s3", "az", "gs"])
 def test_a_store_lists_all_pages_reads_bytes_and_never_overwrites(clouds, scheme):
-    with rehearsal.buckets(clouds.urls, (scheme, MODELS)) as (address,):
+    with sandbox_resources.buckets(clouds.urls, (scheme, MODELS)) as (address,):
         store = storage.open_store(address, clouds.urls)
         assert store.keys("models/") == sorted(key for key in MODELS if key.startswith("models/"))
         assert store.keys("nothing/") == []
@@ -33,7 +33,7 @@ def test_a_store_lists_all_pages_reads_bytes_and_never_overwrites(clouds, scheme
 
 @pytest.mark.parametrize(("one", "other"), [("s3", "az"), ("az", "gs"), ("gs", "s3")])
 def test_a_copy_has_the_same_bytes_and_can_be_repeated(clouds, one, other):
-    with rehearsal.buckets(clouds.urls, (one, MODELS), (other, {})) as (start, end):
+    with sandbox_resources.buckets(clouds.urls, (one, MODELS), (other, {})) as (start, end):
         source, target = storage.open_store(start, clouds.urls), storage.open_store(end, clouds.urls)
         wanted = {key: hashlib.sha256(MODELS[key]).hexdigest() for key in MODELS if key.startswith("models/0")}
         assert storage.copy_all(source, target, "models/0") == wanted
@@ -56,7 +56,7 @@ def test_a_cloud_that_nobody_named_is_refused():
 
 def test_without_azurite_the_stand_in_answers_and_says_so(standin):
     assert "stand-in" in standin.azure_engine
-    with rehearsal.buckets(standin.urls, ("az", MODELS), ("gs", {})) as (start, end):
+    with sandbox_resources.buckets(standin.urls, ("az", MODELS), ("gs", {})) as (start, end):
         source, target = (storage.open_store(address, standin.urls) for address in (start, end))
         assert storage.copy_all(source, target) == {k: hashlib.sha256(v).hexdigest() for k, v in MODELS.items()}
         with pytest.raises(CloudError, match="already"):

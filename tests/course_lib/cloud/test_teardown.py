@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from course_lib.cloud import aws, rehearsal, stack, teardown
+from course_lib.cloud import aws, sandbox_resources, stack, teardown
 from course_lib.cloud.errors import CloudError
 
 TEMPLATE = """\
@@ -17,7 +17,7 @@ Resources:
 
 
 def test_what_is_tagged_goes_and_a_neighbour_stays(clouds):
-    with rehearsal.neighbours(clouds.aws, versions=23) as (mine, neighbour):
+    with sandbox_resources.neighbours(clouds.aws, versions=23) as (mine, neighbour):
         theirs = teardown.inventory(clouds.aws, neighbour)
         found = teardown.inventory(clouds.aws, mine)
         assert [one["kind"] for one in found] == [kind.name for kind in teardown.KINDS]
@@ -41,7 +41,9 @@ def test_a_role_goes_with_its_inline_and_its_attached_policies(clouds):
 
     iam, where = aws.client("iam", clouds.aws), {"RoleName": "with-policies"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
-    iam.create_role(**where, AssumeRolePolicyDocument=json.dumps(rehearsal.TRUST), Tags=rehearsal.tags("roles"))
+    iam.create_role(
+        **where, AssumeRolePolicyDocument=json.dumps(sandbox_resources.TRUST), Tags=sandbox_resources.tags("roles")
+    )
     iam.put_role_policy(**where, PolicyName="inline", PolicyDocument=document)
     policy = iam.create_policy(PolicyName="attached", PolicyDocument=document)["Policy"]["Arn"]
     iam.attach_role_policy(**where, PolicyArn=policy)

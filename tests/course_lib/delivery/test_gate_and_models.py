@@ -8,8 +8,7 @@ import json
 import nbformat
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from course_lib import delivery, packaging
 from course_lib.delivery import gate

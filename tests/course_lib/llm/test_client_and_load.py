@@ -4,9 +4,9 @@ import pytest
 
 from course_lib import processes
 from course_lib.llm import figures, loadtest, scheduler, trace
-from course_lib.llm.client import Client
 from course_lib.llm.errors import LLMError
-from course_lib.llm.servers import open_server
+from course_lib.llm.servers.client import Client
+from course_lib.llm.servers.server import open_server
 
 PROMPTS = ["Say something about gates.", "Say something about storms."]
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from course_lib.llm.errors import LLMError, OutOfBlocks
-from course_lib.llm.kv_cache import BlockStore, PagedCache, attention
+from course_lib.llm.inside.kv_cache import BlockStore, PagedCache, attention
 
 SEQUENCES = ("a", "b", "c", "d", "e")
 

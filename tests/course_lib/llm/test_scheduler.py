@@ -3,8 +3,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from course_lib.llm.errors import LLMError
-from course_lib.llm.scheduler import CostModel, continuous, naive, static
-from course_lib.llm.trace import Request, skewed, uniform
+from course_lib.llm.inside.scheduler import CostModel, continuous, naive, static
+from course_lib.llm.inside.trace import Request, skewed, uniform
 
 STEP = CostModel(weights_s=1.0, sequence_s=0.0, prefill_s=0.0)  # a step takes a second
 requests = st.lists(

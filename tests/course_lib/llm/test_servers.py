@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from course_lib.errors import EngineError, MonitoringError
-from course_lib.llm import launch, servers, weights
-from course_lib.llm.servers import attach, open_server
+from course_lib.llm.servers import launch, server as servers, weights
+from course_lib.llm.servers.server import attach, open_server
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from course_lib.llm.errors import LLMError
-from course_lib.llm.sizing import GPUS, MODELS, Load, plan
+from course_lib.llm.inside.sizing import GPUS, MODELS, Load, plan
 
 CHAT = Load(requests_per_s=4, prompt=500, output=250, tpot_ms=120)
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from course_lib.llm import sse, timing
 from course_lib.llm.errors import LLMError
-from course_lib.llm.timing import Timing, summarise
+from course_lib.llm.servers.timing import Timing, summarise
 
 
 def pieces_of(raw, cuts):

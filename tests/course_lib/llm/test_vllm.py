@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from course_lib import processes
-from course_lib.llm import launch, open_server
 from course_lib.llm.gateway import open_gateway
+from course_lib.llm.servers import launch, open_server
 from tests.course_lib.llm.gateway.clients import CLIENTS
 
 pytestmark = [

@@ -5,8 +5,8 @@ import pytest
 
 from course_lib.llm import gguf, quantisation, transformer
 from course_lib.llm.errors import LLMError
-from course_lib.llm.servers import open_server
-from course_lib.llm.weights import gguf as weights_path
+from course_lib.llm.servers.server import open_server
+from course_lib.llm.servers.weights import gguf as weights_path
 
 PROMPT = "<|im_start|>user\nThe capital of France is<|im_end|>\n<|im_start|>assistant\n"
 

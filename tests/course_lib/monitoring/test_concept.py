@@ -5,19 +5,18 @@ import doctest
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.metrics import roc_auc_score
 
 from course_lib import data, training
 from course_lib.errors import DataError
-from course_lib.monitoring import ConceptMonitor, ErrorBudget, as_known, concept, estimate, fit_calibration, plant
+from course_lib.monitoring import ConceptMonitor, ErrorBudget, as_known, concept, estimate, fit_calibration, synthetic
 from course_lib.monitoring.quality import performance
 
 
 @pytest.fixture(scope="module")
 def worlds():
-    return [plant.World(seed) for seed in range(20)]
+    return [synthetic.World(seed) for seed in range(20)]
 
 
 def alarm(world, change, rows):
@@ -108,7 +107,7 @@ def test_the_estimate_is_the_expectation_over_all_pairs(probabilities):
 
 
 def test_the_estimate_cannot_see_concept_drift_and_needs_probabilities():
-    _, guess, late = plant.World(0).draw(5000, change="concept drift")
+    _, guess, late = synthetic.World(0).draw(5000, change="concept drift")
     assert estimate(guess).auc > 0.55 > roc_auc_score(late, guess)
     with pytest.raises(DataError, match="cannot be judged as probabilities"):
         estimate(np.array([0.2, 2.0]))

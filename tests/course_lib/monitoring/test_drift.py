@@ -6,13 +6,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from course_lib import data, features, monitoring
 from course_lib.errors import DataError
-from course_lib.monitoring import DriftDetector, drift, plant, statistics
+from course_lib.monitoring import DriftDetector, drift, statistics, synthetic
 
 values = st.lists(st.integers(-4, 4) | st.floats(-3, 3, allow_subnormal=False), min_size=4, max_size=40)
 
@@ -67,19 +66,19 @@ def test_holm_is_between_no_correction_and_bonferroni():
 
 def test_thirty_quiet_features_rarely_alarm_and_the_naive_detector_mostly_does():
     quiet = {"count": 400, "features": 30, "seed": 1}
-    assert plant.alarm_rate(ours, **quiet) <= 0.05
-    assert plant.alarm_rate(monitoring.naive_alarm, **quiet) > 0.6
+    assert synthetic.alarm_rate(ours, **quiet) <= 0.05
+    assert synthetic.alarm_rate(monitoring.naive_alarm, **quiet) > 0.6
 
 
 def test_half_a_standard_deviation_in_one_of_thirty_features_is_found():
-    assert plant.alarm_rate(ours, 200, features=30, shift=0.5, seed=2) >= 0.95
+    assert synthetic.alarm_rate(ours, 200, features=30, shift=0.5, seed=2) >= 0.95
 
 
 def test_with_fifty_thousand_rows_a_shift_too_small_to_matter_is_no_alarm_and_one_that_matters_is():
     big = {"count": 2, "features": 10, "reference": 50_000, "window": 50_000, "seed": 3}
-    assert plant.alarm_rate(monitoring.naive_alarm, shift=0.05, **big) == 1
-    assert plant.alarm_rate(ours, shift=0.05, **big) == 0
-    assert plant.alarm_rate(ours, shift=0.5, **big) == 1
+    assert synthetic.alarm_rate(monitoring.naive_alarm, shift=0.05, **big) == 1
+    assert synthetic.alarm_rate(ours, shift=0.05, **big) == 0
+    assert synthetic.alarm_rate(ours, shift=0.5, **big) == 1
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +147,7 @@ def test_samples_that_do_not_fit_are_refused():
 
 
 def test_ours_is_at_least_twenty_times_as_fast_as_evidently_and_says_what_its_preset_does_not():
-    ((before, now),) = plant.pairs(1, features=30, shift=0.8, seed=5)
+    ((before, now),) = synthetic.pairs(1, features=30, shift=0.8, seed=5)
     then, window = frame(before), frame(now)
     preset = monitoring.evidently_drift.preset(then, window)  # also imports what it needs
 

@@ -13,7 +13,7 @@ import pytest
 
 from course_lib import data, monitoring, packaging, processes, registry, retraining, rollout, tracking, training
 from course_lib.errors import MonitoringError
-from course_lib.monitoring import DESK_RULES, Exporter, Inbox, dashboard, inbox, servers
+from course_lib.monitoring import DESK_RULES, Exporter, Inbox, dashboard, servers, webhook
 from course_lib.monitoring.quality import performance
 from course_lib.retraining import Outcome, RetrainingService
 
@@ -29,8 +29,8 @@ def clock():
 
 def test_an_alert_is_kept_before_it_is_answered_and_survives_a_restart(tmp_path):
     with Inbox(tmp_path / "journal") as box:
-        inbox.post(box.url, ALERT)
-        inbox.post(box.url, ALERT)  # a repeated delivery is the same alert
+        webhook.post(box.url, ALERT)
+        webhook.post(box.url, ALERT)  # a repeated delivery is the same alert
         assert len(box.waiting) == 1
     with (tmp_path / "journal").open("a") as file:
         file.write('{"notice": {"key": "cut o')  # the machine stopped while writing
@@ -51,21 +51,21 @@ def test_a_call_that_is_no_alert_is_refused_and_the_inbox_lives(tmp_path, body):
             urllib.request.urlopen(request, timeout=5)
         assert refused.value.code == 400
         refused.value.close()
-        inbox.post(box.url, ALERT)
+        webhook.post(box.url, ALERT)
         assert len(box.waiting) == 1
 
 
 def test_a_webhook_that_is_down_is_an_error_and_the_sender_keeps_the_alert():
     with pytest.raises(MonitoringError, match="did not take the alert DeskRankingDecayed"):
-        inbox.post(f"http://127.0.0.1:{processes.free_port()}/alerts", ALERT)
+        webhook.post(f"http://127.0.0.1:{processes.free_port()}/alerts", ALERT)
 
 
 def test_the_service_trains_for_an_alert_and_cools_down_afterwards(tmp_path):
     with RetrainingService(tmp_path, lambda: DONE, clock=clock) as service:
-        inbox.post(service.url, ALERT)
-        inbox.post(service.url, ALERT | {"starts_at": "2013-03-25T01:00:00Z"})
-        inbox.post(service.url, ALERT | {"status": "resolved"})
-        inbox.post(service.url, ALERT | {"name": "DeskSlow"})
+        webhook.post(service.url, ALERT)
+        webhook.post(service.url, ALERT | {"starts_at": "2013-03-25T01:00:00Z"})
+        webhook.post(service.url, ALERT | {"status": "resolved"})
+        webhook.post(service.url, ALERT | {"name": "DeskSlow"})
         assert service.wait(lambda entries: len(entries) == 4)
     first, second, third, fourth = service.entries
     assert (first.retrained, first.promoted) == (True, True)
@@ -79,8 +79,8 @@ def test_a_training_that_fails_is_noted_and_the_service_lives(tmp_path):
         raise OSError("disk full")
 
     with RetrainingService(tmp_path, broken, clock=clock) as service:
-        inbox.post(service.url, ALERT)
-        inbox.post(service.url, ALERT | {"name": "DeskSlow"})
+        webhook.post(service.url, ALERT)
+        webhook.post(service.url, ALERT | {"name": "DeskSlow"})
         assert service.wait(lambda entries: len(entries) == 2)
     assert service.entries[0].detail == "failed: OSError: disk full"
     assert service.entries[0].promoted is False
@@ -139,7 +139,7 @@ def test_without_prometheus_the_same_rules_in_python_start_the_same_retraining(s
         ]
         fired = [c for c in monitoring.play(DESK_RULES, seen) if c.state == "firing"]
         assert [change.rule for change in fired] == ["DeskRankingDecayed"]
-        inbox.post(service.url, ALERT | {"name": fired[0].rule})
+        webhook.post(service.url, ALERT | {"name": fired[0].rule})
         assert service.wait(lambda entries: len(entries) == 1)
     assert service.entries[0].promoted, service.entries
     assert registry.resolve(store, "champion").number == 2
@@ -206,7 +206,7 @@ def test_the_service_runs_as_a_process_of_its_own(store, tmp_path):
     command += ["--moment", "2013-03-25", "--every", "6", "--port", str(port)]
     with processes.Server("retraining", command, port=port, ready_path=None, timeout=60) as server:
         server.wait_ready()
-        inbox.post(f"http://127.0.0.1:{port}/alerts", ALERT)
+        webhook.post(f"http://127.0.0.1:{port}/alerts", ALERT)
         ledger = tmp_path / "s" / "ledger.jsonl"
         processes.wait_until(lambda: ledger.exists() and ledger.read_text().endswith("\n"), timeout=60)
         entry = json.loads(ledger.read_text())

@@ -8,7 +8,7 @@ import pytest
 
 from course_lib import processes
 from course_lib.packaging import desk_bundle
-from course_lib.serving.schemas import EXAMPLE
+from course_lib.serving.api.schemas import EXAMPLE
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 
 from course_lib import features
 from course_lib.serving import Settings, create_app
+from course_lib.serving.api.telemetry import JsonLines
 from course_lib.serving.client import hosted, request
-from course_lib.serving.doubles import BrokenModel, FixedModel, SlowModel
-from course_lib.serving.telemetry import JsonLines
+from course_lib.serving.fakes import BrokenModel, FixedModel, SlowModel
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_without_ray_the_message_says_what_to_do(bundle, tmp_path, monkeypatch):
 
 
 def test_flights_become_json_that_the_api_accepts(month):
-    from course_lib.serving.schemas import Flight
+    from course_lib.serving.api.schemas import Flight
 
     rows = batch.flights_to_json(month)
 

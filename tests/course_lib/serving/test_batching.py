@@ -2,12 +2,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from course_lib.serving.batching import MicroBatcher
 from course_lib.serving.errors import DeadlineExceeded, QueueFull, ServingError, Stopping
-from course_lib.serving.virtual import Arrival, play, run
+from course_lib.serving.virtual_clock import Arrival, play, run
 
 
 def arrivals(*times, deadline_ms=1000.0):

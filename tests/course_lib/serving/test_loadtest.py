@@ -1,11 +1,10 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from course_lib import processes
-from course_lib.serving import users
+from course_lib.serving import locust_runner
 from course_lib.serving.loadtest import Load, percentile, steps
 
 
@@ -47,7 +46,7 @@ def test_percentiles_of_a_hundred_values_have_no_rounding_errors(share):
 @pytest.mark.parametrize("engine", ["locust", "asyncio"])
 def test_users_ask_at_their_pace_and_every_step_is_measured(service, engine):
     pytest.importorskip("gevent" if engine == "locust" else "asyncio")  # Locust itself must not be imported here
-    two, six = users.curve(service("--log-level", "WARNING").url, [2, 6], pace=10, step_s=1.0, engine=engine)
+    two, six = locust_runner.curve(service("--log-level", "WARNING").url, [2, 6], pace=10, step_s=1.0, engine=engine)
 
     assert (two.connections, six.connections) == (2, 6)
     assert two.failed == six.failed == 0
@@ -56,7 +55,7 @@ def test_users_ask_at_their_pace_and_every_step_is_measured(service, engine):
 
 def test_locust_without_a_service_counts_lost_requests():
     pytest.importorskip("gevent")
-    (load,) = users.curve(f"http://127.0.0.1:{processes.free_port()}", [2], step_s=1.0, engine="locust")
+    (load,) = locust_runner.curve(f"http://127.0.0.1:{processes.free_port()}", [2], step_s=1.0, engine="locust")
 
     assert load.lost == load.requests > 0
     assert load.failed == load.lost

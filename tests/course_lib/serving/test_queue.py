@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from course_lib.errors import EngineError
-from course_lib.serving import batch, queue
+from course_lib.serving.batch import job, queue
 from course_lib.serving.errors import ServingError
 
 MONTH, CHUNK = 3, 4_000  # 28,834 flights: eight chunks
@@ -17,7 +17,7 @@ NO_REDIS = "no-such-redis-server"
 
 @pytest.fixture(scope="module")
 def plain(bundle, tmp_path_factory):
-    return batch.run(bundle, [MONTH], tmp_path_factory.mktemp("plain") / "scores.parquet").read()
+    return job.run(bundle, [MONTH], tmp_path_factory.mktemp("plain") / "scores.parquet").read()
 
 
 @needs_redis
@@ -79,7 +79,7 @@ def test_without_celery_the_message_says_what_to_do(bundle, tmp_path, monkeypatc
 
 
 def test_only_json_reaches_a_worker():
-    from course_lib.serving.tasks import app
+    from course_lib.serving.batch.tasks import app
 
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_acks_late

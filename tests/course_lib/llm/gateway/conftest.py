@@ -10,7 +10,7 @@ import uvicorn
 
 from course_lib import processes
 from course_lib.llm.gateway import Settings, create_gateway
-from course_lib.llm.gateway.doubles import FakeServer
+from course_lib.llm.gateway.fakes import FakeServer
 from tests.course_lib.llm.gateway.clients import CLIENTS, MODEL
 
 ALIASES = ("gpt-4o-mini", "us.amazon.nova-lite-v1:0", "gemini-2.5-flash")

@@ -9,7 +9,7 @@ import pytest
 
 from course_lib import processes
 from course_lib.llm.gateway import PROTOCOLS, errors, eventstream
-from course_lib.serving.hosting import Caller
+from course_lib.serving.asgi_client import Caller
 from tests.course_lib.llm.gateway.clients import CLIENTS, MODEL
 from tests.course_lib.llm.gateway.conftest import ALIASES, TEXT
 

@@ -1,0 +1,40 @@
+"""Show the trial of a notebook's answers as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autograder.authoring.answers import Trial, Verdict
+from autograder.reports.terminal import clock
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["show_trial"]
+
+
+def show_trial(trial: Trial, out: Console) -> None:
+    """Print every answer of ``trial`` with what it earned, then what is wrong."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"{trial.name} · {clock(trial.seconds)}", title_justify="left", show_edge=False)
+    for column in ("exercise", "answer", "kind", "verdict", "points", "message"):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
+    for verdict in trial.verdicts:
+        style = "red" if verdict.problem else "green"
+        answer, points = verdict.answer, f"{verdict.points:g}/{verdict.max_points:g}"
+        told = Text(_told(verdict), style=style)
+        table.add_row(answer.exercise, Text(answer.title), answer.kind, told, points, Text(verdict.message))
+    out.print(table, soft_wrap=False)
+    for problem in trial.problems:
+        out.print(Text(f"✗ {problem}", style="red"))
+    failed = sum(bool(verdict.problem) for verdict in trial.verdicts)
+    total = len(trial.verdicts)
+    out.print(Text(f"{total - failed} of {total} answers earned what they should", style="red" if failed else "green"))
+
+
+def _told(verdict: Verdict) -> str:
+    if verdict.problem:
+        return f"✗ {verdict.problem}"
+    return "✓ caught" if verdict.answer.kind == "wrong" else "✓ accepted"

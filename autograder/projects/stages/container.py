@@ -1,0 +1,196 @@
+"""Stage container: the Dockerfile keeps the course's rules, and what it describes starts and answers.
+
+The rules are read from the text. The image is laid out in plan mode inside the sandbox: its command runs with the files
+and packages that the Dockerfile names, and no others. With ``--build`` a real engine builds and runs it instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from autograder.projects.harness import Server, json_of
+from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.stages.image import build_and_ask
+
+if TYPE_CHECKING:
+    from autograder.projects.harness import Bench
+    from autograder.projects.submission import Project
+
+__all__ = ["STAGE"]
+
+_START_SECONDS = 60.0
+_OWN = {"DESK02", "DESK04"}  # rules that have a requirement of their own
+_LOCAL_INSTALL = re.compile(r"""(?m)(\bpip3?\s+install\b[^\n&;]*?\s)["']?\.(?:\[([\w,\s-]*)\])?["']?(?=\s|$)""")
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+
+REQUIREMENTS = (
+    Requirement(
+        "container.policy",
+        "the Dockerfile keeps the course's rules",
+        4,
+        "The evidence names rule and line. `course_lib.containers.lint` says the same, and notebook 5 says why.",
+    ),
+    Requirement(
+        "container.user", "the container does not run as root", 2, "End the final stage with `USER` and a number."
+    ),
+    Requirement(
+        "container.healthcheck",
+        "a HEALTHCHECK calls a program that the image has",
+        2,
+        "Ask `/ready` with Python itself: a slim image has no curl.",
+    ),
+    Requirement(
+        "container.contained",
+        "neither the Dockerfile nor a Compose file asks for the host",
+        2,
+        "No `privileged`, no host network, no host folder or Docker socket as a volume, no `--security=insecure`.",
+    ),
+    Requirement(
+        "container.runs",
+        "the image's command starts and answers with what the Dockerfile puts in",
+        3,
+        "Copy every file that the service reads, and install every package that it imports; listen on 0.0.0.0.",
+    ),
+)
+
+
+def _run(bench: Bench) -> None:
+    from course_lib import containers
+    from course_lib.errors import CourseError
+
+    text = bench.project.text("Dockerfile")
+    bench.note("container.contained", *_contained(bench, text or ""))
+    if text is None:
+        raise Unmet("there is no Dockerfile at the project's root")
+    try:
+        findings = containers.lint(text)
+    except CourseError as error:
+        raise Unmet(f"the Dockerfile cannot be read: {error.happened}") from error
+    others = [finding for finding in findings if finding.rule not in _OWN]
+    bench.note("container.policy", not others, "; ".join(str(finding) for finding in others) or "no rule is broken")
+    for name, rule in (("container.user", "DESK02"), ("container.healthcheck", "DESK04")):
+        broken = [finding for finding in findings if finding.rule == rule]
+        bench.note(name, not broken, "; ".join(str(finding) for finding in broken) or _good(rule, text))
+    _check_runs(bench, text)
+
+
+def _good(rule: str, text: str) -> str:
+    from course_lib import containers
+
+    return f"USER {containers.user(containers.parse(text))}" if rule == "DESK02" else "a HEALTHCHECK is there"
+
+
+def _contained(bench: Bench, dockerfile: str) -> tuple[bool, str]:
+    found = [*_insecure_steps(dockerfile)]
+    for name in _COMPOSE:
+        if text := bench.project.text(name):
+            found += [f"{name}: {what}" for what in _reaching_out(text)]
+    return not found, "; ".join(found) or "nothing of the host is asked for"
+
+
+def _insecure_steps(dockerfile: str) -> Iterator[str]:
+    for number, line in enumerate(dockerfile.splitlines(), 1):
+        if re.search(r"--security=insecure|--network=host", line):
+            yield f"line {number} of the Dockerfile: {line.strip()[:80]}"
+        if re.search(r"--mount=\S*type=bind\S*(source|src)=(/|\.\.)", line) or "docker.sock" in line:
+            yield f"line {number} of the Dockerfile mounts the host: {line.strip()[:80]}"
+
+
+def _reaching_out(text: str) -> Iterator[str]:
+    import yaml
+
+    try:
+        services = (yaml.safe_load(text) or {}).get("services") or {}
+    except (yaml.YAMLError, AttributeError, RecursionError):
+        yield "it cannot be read"
+        return
+    for name, service in services.items() if isinstance(services, dict) else ():
+        for key, value in service.items() if isinstance(service, dict) else ():
+            if what := _asks(str(key), value):
+                yield f"service {name}: {what}"
+
+
+def _asks(key: str, value: Any) -> str:
+    if key == "privileged" and value:
+        return "privileged"
+    if key in ("network_mode", "pid", "ipc", "userns_mode") and value == "host":
+        return f"{key}: host"
+    if key in ("cap_add", "devices") and value:
+        return f"{key}: {value}"
+    if key == "volumes" and isinstance(value, list):
+        sources = [str(one.get("source", "")) if isinstance(one, dict) else str(one).partition(":")[0] for one in value]
+        outside = [source for source in sources if source.startswith(("/", "~", "..", "$"))]
+        return f"the host's {', '.join(outside)} as a volume" if outside else ""
+    return ""
+
+
+def _check_runs(bench: Bench, text: str) -> None:
+    example = json.loads(bench.project.text(bench.setting("example")) or "null")
+    if bench.build:
+        files = {**bench.project.visible(()), **bench.trained_files()}
+        bench.note("container.runs", *build_and_ask(files, text, _port(text), example))
+        return
+    _check_planned(bench, text, example)
+
+
+def _check_planned(bench: Bench, text: str, example: Any) -> None:
+    planned = _without_local_install(text, bench.project)
+    place = bench.fresh(name="image", overlay={**bench.trained_files(), "Dockerfile": planned.encode()})
+    number = bench.cell.start_tool("image", place, str(_port(text)))
+    told = _first_line(bench, number)
+    if "port" not in told:
+        bench.cell.stop(number)
+        bench.note("container.runs", False, f"plan mode: {told.get('failed') or 'the command could not be started'}")
+        return
+    with Server(bench.cell, number, int(told["port"])) as server:
+        first = bench.cell.probe(
+            "wait_open", within=90, port=server.port, path="/ready", seconds=_START_SECONDS, statuses=[200]
+        )
+        answer = server.post("/predict", example)
+    evidence = f"plan mode: /ready {first['answer']['status']}, /predict {answer['status']}"
+    right = answer["status"] == 200 and isinstance(json_of(answer), dict)
+    bench.note("container.runs", right and first["answer"]["status"] == 200, evidence)
+
+
+def _without_local_install(dockerfile: str, project: Project) -> str:
+    """Return a Dockerfile for plan mode, which reads names only: what `pip install .` would install, and from where."""
+    table = project.metadata.get("project", {})
+
+    def named(found: re.Match[str]) -> str:
+        extras = [table.get("optional-dependencies", {}).get(name.strip(), []) for name in (found[2] or "").split(",")]
+        return found[1] + " ".join(
+            f"'{one}'" for one in [*table.get("dependencies", []), *(one for extra in extras for one in extra)]
+        )
+
+    planned = _LOCAL_INSTALL.sub(named, dockerfile)
+    place = re.findall(r"(?m)^WORKDIR\s+(\S+)", dockerfile)
+    if planned == dockerfile or not place or "PYTHONPATH" in dockerfile:
+        return planned
+    inside = "/src" if any(path.startswith("src/") for path in project.files) else ""
+    return f"{planned.rstrip()}\nENV PYTHONPATH={place[-1]}{inside}\n"
+
+
+def _port(text: str) -> int:
+    found = re.search(r"^EXPOSE\s+(\d+)", text, re.M)
+    return int(found[1]) if found else 8000
+
+
+def _first_line(bench: Bench, number: int) -> dict[str, Any]:
+    """Return what the tool inside says first, once it says it."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        alive, out = bench.cell.alive(number)
+        for line in out.splitlines():
+            if line.startswith("{"):
+                return dict(json.loads(line))
+        if not alive:
+            break
+        time.sleep(0.1)
+    return {}
+
+
+STAGE = Stage("container", REQUIREMENTS, _run, blind=(".github", "tests"))

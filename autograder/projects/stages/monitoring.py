@@ -1,0 +1,308 @@
+"""The monitoring pipeline: a model is trained and deployed, the world drifts, and what the project does is watched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.measure import simulator
+from autograder.projects.measure.exposition import values
+from autograder.projects.model import Requirement, Stage, Unmet
+
+if TYPE_CHECKING:
+    from autograder.projects.harness import Bench
+    from autograder.projects.submission import Project
+
+__all__ = ["STAGES", "inputs"]
+
+MOST_DELAY = 5  # batches that a project may promise
+_QUIET, _AFTER = 30, 9  # batches without drift; batches after it began
+_AFTER_CONCEPT = 22
+_PATIENCE = 30.0
+_SKILL, _RECOVERED = 0.8, 0.75
+
+
+def inputs(project: Project) -> Mapping[str, bytes]:
+    """Return the table to train on."""
+    return {
+        "data.csv": simulator.as_csv(
+            simulator.batches(10, _seed(project, "training"), simulator.Drift("none"))
+        ).encode()
+    }
+
+
+def _seed(project: Project, what: str) -> int:
+    """Return a number that follows from the code of the project: others cannot know it, and it stays the same."""
+    return int.from_bytes(hashlib.sha256(f"{what} {project.digest(NOT_CODE)}".encode()).digest()[:4], "big")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a project did while batches came: one step a batch."""
+
+    drift: simulator.Drift
+    made: Sequence[Mapping[str, Any]]
+    steps: Sequence[Mapping[str, Any]]
+
+    def alerts(self, kind: str = "", *, since: int = 0) -> list[tuple[int, Mapping[str, Any]]]:
+        """Return the alerts of ``kind`` with the batch after which each came, from batch ``since`` on."""
+        return [
+            (number, alert)
+            for number, step in enumerate(self.steps)
+            for alert in step["alerts"]
+            if number >= since and isinstance(alert, dict) and (not kind or alert.get("kind") == kind)
+        ]
+
+    def version(self, batch: int) -> int:
+        """Return the version of the model in service after a batch."""
+        found = self.steps[batch]["status"].get("version")
+        return found if isinstance(found, int) else -1
+
+    def accuracy(self, batches: Sequence[int]) -> float:
+        """Return the share of right answers in some batches."""
+        right = rows = 0
+        for number in batches:
+            truth = self.made[number]["labels"]
+            body = json_of({"text": self.steps[number]["answer"]})
+            given = body.get("predictions") if isinstance(body, dict) else None
+            for row in given if isinstance(given, list) else ():
+                right += isinstance(row, dict) and row.get("label") == truth.get(str(row.get("id")))
+            rows += len(truth)
+        return right / rows
+
+
+def _play(bench: Bench, kind: simulator.DriftKind, count: int, place: str = "") -> Story:
+    """Deploy the trained model, send batches, drift included, and return what happened."""
+    drift = simulator.draw_drift(kind, _seed(bench.project, kind)) if kind != "none" else simulator.Drift("none")
+    made = simulator.batches(drift.begins + count, _seed(bench.project, f"{kind} batches"), drift)
+    place = place or bench.fresh(overlay=bench.trained_files())
+    ear = bench.cell.free_ports()[0]
+    with bench.serve(place, "/ready", statuses=[200], env={"ALERT_URL": f"http://127.0.0.1:{ear}/alerts"}) as server:
+        server.require_answer()
+        story = _feed(bench, server, ear, drift, made)
+        if kind == "none":
+            _check_service(bench, server, story)
+        if kind == "concept":
+            _check_metrics(bench, server, story)
+    return story
+
+
+def _feed(bench: Bench, server: Server, ear: int, drift: simulator.Drift, made: list[dict[str, Any]]) -> Story:
+    told = bench.cell.probe(
+        "feed", within=300, port=server.port, alerts=ear, batches=made, late=simulator.LATE, patience=_PATIENCE
+    )
+    story = Story(drift, made, told.get("steps", []))
+    if len(story.steps) < len(made) or not story.steps[-1]["status"].get("settled"):
+        code = story.steps[-1]["code"] if story.steps else 0
+        raise Unmet(
+            f"batch {len(story.steps)} of {len(made)} (POST /predict: {code}) was not named by /status as looked at"
+            f" within {_PATIENCE:.0f} s"
+        )
+    return story
+
+
+# stage quiet ---------------------------------------------------------------------------------------------------------
+QUIET = (
+    Requirement(
+        "serve.predicts",
+        "each row of a batch gets its label, and the labels are right more often than 80 of 100 times",
+        5,
+        '`POST /predict` answers `{"predictions": [{"id": …, "label": 0 or 1}, …]}`.',
+    ),
+    Requirement(
+        "serve.refuses",
+        "a row with a missing reading, a text or a wild number is refused with 422",
+        3,
+        "Give every reading bounds in the Pydantic model, and don't allow missing ones.",
+    ),
+    Requirement(
+        "quiet.silent",
+        f"without drift, {_QUIET} batches pass without an alert and without a retraining",
+        10,
+        "A test at p < 0.05 on four readings cries wolf in every fifth batch. Choose the limit from the number of"
+        " tests.",
+    ),
+)
+
+
+def _quiet(bench: Bench) -> None:
+    story = _play(bench, "none", _QUIET)
+    right = story.accuracy(range(_QUIET))
+    evidence = f"{_QUIET} batches of {simulator.ROWS} rows: {right:.3f} of the answers are right"
+    bench.note("serve.predicts", right > _SKILL, evidence)
+    alerts, version = story.alerts(), story.version(_QUIET - 1)
+    evidence = f"{_count(len(alerts))}{_first(alerts)}; model version {story.version(0)} before, {version} after"
+    bench.note("quiet.silent", not alerts and version == story.version(0), evidence)
+
+
+def _count(alerts: int) -> str:
+    return f"{alerts} alert{'' if alerts == 1 else 's'}"
+
+
+def _first(alerts: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
+    return f", the first in batch {alerts[0][0]}: {str(dict(alerts[0][1]))[:150]}" if alerts else ""
+
+
+def _check_service(bench: Bench, server: Server, story: Story) -> None:
+    row = dict(story.made[0]["rows"][0])
+    without = {key: value for key, value in row.items() if key != "pressure"}
+    wrong = [without, {**row, "pressure": "high"}, {**row, "pressure": 1e12}, {**row, "pressure": None}]
+    answers = [server.post("/predict", {"batch": 10_000 + n, "rows": [one]})["status"] for n, one in enumerate(wrong)]
+    bench.note("serve.refuses", answers == [422] * 4, f"missing, text, wild, null: {', '.join(map(str, answers))}")
+
+
+# stages of data drift ------------------------------------------------------------------------------------------------
+SHIFT = (
+    Requirement(
+        "shift.detected",
+        "when the mean of a reading moves, an alert of kind `data` comes within the promised delay, and none before",
+        8,
+        "Compare each batch's readings with those of the training data.",
+    ),
+    Requirement(
+        "shift.named",
+        "the alert names the reading in `feature`",
+        3,
+        "Test each reading by itself, and say which it was.",
+    ),
+    Requirement(
+        "shift.once",
+        "the drift gives one alert, not one a batch",
+        4,
+        "Remember what is drifting; speak again only after it was normal in between.",
+    ),
+)
+SPREAD = (
+    Requirement(
+        "spread.detected",
+        "when the spread of a reading grows, an alert of kind `data` comes within the promised delay",
+        8,
+        "Look at more than the mean: the deviation, the quantiles, or the whole distribution (PSI, KS).",
+    ),
+)
+
+
+def _delay(bench: Bench) -> int:
+    return min(int(bench.project.settings["delay"]), MOST_DELAY)
+
+
+def _detected(bench: Bench, story: Story, kind: str, begins: int) -> tuple[bool, str]:
+    """Return whether an alert of ``kind`` came in time and none before, and the story in words."""
+    alerts = story.alerts(kind)
+    early = [number for number, _ in alerts if number < begins]
+    in_time = [number for number, _ in alerts if begins <= number <= begins + _delay(bench)]
+    after = f"{alerts[len(early)][0] - begins} batches after" if len(alerts) > len(early) else "none came after"
+    evidence = f"promised: {_delay(bench)} batches; {_count(len(early))} before it could be seen, the first {after}"
+    return bool(in_time) and not early, evidence.replace("the first none came", "none came")
+
+
+def _shift(bench: Bench) -> None:
+    story = _play(bench, "shift", _AFTER)
+    drift = story.drift
+    what = f"{drift.feature} moved by {drift.size:+.1f} standard deviations from batch {drift.begins} on"
+    passed, evidence = _detected(bench, story, "data", drift.begins)
+    bench.note("shift.detected", passed, f"{what}; {evidence}")
+    alerts = story.alerts("data", since=drift.begins)
+    named = [str(alert.get("feature"))[:30] for _, alert in alerts]
+    evidence = f"{drift.feature} moved; named: {', '.join(named[:5]) or 'nothing'}"
+    bench.note("shift.named", bool(named) and set(named) == {drift.feature}, evidence)
+    bench.note("shift.once", len(alerts) == 1, f"{_count(len(alerts))} in the {_AFTER} batches after the drift began")
+
+
+def _spread(bench: Bench) -> None:
+    story = _play(bench, "spread", _AFTER)
+    drift = story.drift
+    what = f"the deviation of {drift.feature} grew to {drift.size:.1f} times from batch {drift.begins} on"
+    passed, evidence = _detected(bench, story, "data", drift.begins)
+    bench.note("spread.detected", passed, f"{what}; {evidence}")
+
+
+# stage concept -------------------------------------------------------------------------------------------------------
+CONCEPT = (
+    Requirement(
+        "concept.detected",
+        "when the rule behind the labels changes, an alert of kind `concept` comes within the promised delay",
+        12,
+        f"Labels come {simulator.LATE} batches later: compare the accuracy on them with that of the training.",
+    ),
+    Requirement(
+        "concept.retrained",
+        "it is retrained once",
+        8,
+        "Start on the alert, and let a cool-down pass before the next: the record has one event `retraining`.",
+    ),
+    Requirement(
+        "concept.promoted",
+        "the better model is promoted, and its answers are right again",
+        9,
+        "Train on rows from after the change, compare champion and challenger on rows that neither has seen.",
+    ),
+    Requirement(
+        "concept.recorded",
+        "`/events` tells it all, and a restart loses nothing",
+        8,
+        "Write `alert`, `retraining` and `promoted` (with the scores `champion` and `challenger`) to a file at once.",
+    ),
+    Requirement(
+        "metrics.exported",
+        "`/metrics` counts the batches and the alerts, and says which version is in service",
+        5,
+        "A counter of batches, a counter of alerts, and a gauge that is the model's version, in Prometheus' format.",
+    ),
+)
+
+
+def _concept(bench: Bench) -> None:
+    place = bench.fresh(overlay=bench.trained_files())
+    story = _play(bench, "concept", _AFTER_CONCEPT, place)
+    begins, last = story.drift.begins, len(story.steps) - 1
+    passed, evidence = _detected(bench, story, "concept", begins + simulator.LATE)
+    what = f"the rule changed in batch {begins}, to be seen in the labels from batch {begins + simulator.LATE} on"
+    bench.note("concept.detected", passed, f"{what}; {evidence}")
+    before, changed = story.accuracy(range(begins)), story.accuracy(range(begins, begins + simulator.LATE))
+    after = story.accuracy(range(last - 3, last + 1))
+    grown = story.version(last) > story.version(0)
+    evidence = f"right answers: {before:.3f} before, {changed:.3f} after the change, {after:.3f} at the end"
+    evidence += f"; version {story.version(0)}, then {story.version(last)}"
+    bench.note("concept.promoted", grown and after > max(_RECOVERED, changed), evidence)
+    with bench.serve(place, "/ready", statuses=[200]) as server:  # again, in the same place
+        server.require_answer()
+        _check_record(bench, server, story)
+
+
+def _check_record(bench: Bench, server: Server, story: Story) -> None:
+    told = json_of(server.get("/events"))
+    events = [event for event in told if isinstance(event, dict)] if isinstance(told, list) else []
+    names = [str(event.get("event")) for event in events]
+    retrained = names.count("retraining")
+    bench.note("concept.retrained", retrained == 1, f"events `retraining` in the record: {retrained}")
+    status = json_of(server.get("/status"))
+    version = status.get("version") if isinstance(status, dict) else None
+    promoted = next((event for event in events if event.get("event") == "promoted"), {})
+    champion, challenger = promoted.get("champion"), promoted.get("challenger")
+    better = isinstance(champion, float) and isinstance(challenger, float) and challenger > champion
+    kept = version == story.version(len(story.steps) - 1) != story.version(0)
+    evidence = f"after a restart: {', '.join(dict.fromkeys(names)) or 'no events'}; version {version}"
+    evidence += "; the promotion names both scores" if better else "; no promotion with a better challenger's score"
+    bench.note("concept.recorded", {"alert", "retraining", "promoted"} <= set(names) and better and kept, evidence)
+
+
+def _check_metrics(bench: Bench, server: Server, story: Story) -> None:
+    text = server.get("/metrics")["text"]
+    alerts, version = len(story.alerts()), story.version(len(story.steps) - 1)
+    wanted = {"batches": ("counter", len(story.steps)), "alerts": ("counter", alerts), "version": ("gauge", version)}
+    missing = [what for what, (kind, value) in wanted.items() if value not in values(text, kind).values()]
+    evidence = f"{len(story.steps)} batches, {_count(alerts)}, version {version}: "
+    evidence += f"no sample for {', '.join(missing)}" if missing else "all three found"
+    bench.note("metrics.exported", not missing, evidence)
+
+
+STAGES = (
+    Stage("quiet", QUIET, _quiet, blind=NOT_CODE),
+    Stage("shift", SHIFT, _shift, blind=NOT_CODE),
+    Stage("spread", SPREAD, _spread, blind=NOT_CODE),
+    Stage("concept", CONCEPT, _concept, blind=NOT_CODE),
+)

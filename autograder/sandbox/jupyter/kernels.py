@@ -1,0 +1,226 @@
+"""Jupyter kernels forked from a warm process, with or without walls: the process behind a provisioner."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from autograder.sandbox.engine import Engine
+from autograder.sandbox.errors import ExecutionError
+from autograder.sandbox.inside.preload import COURSE_LIBRARIES
+from autograder.sandbox.isolation import cgroups, usage
+from autograder.sandbox.model import Limits
+from autograder.sandbox.rpc.framing import Closed, peer_pid, recv_message, send_message
+
+__all__ = ["KernelProcess", "kernel_engine", "socket_folder"]
+
+_START_SECONDS = 60.0
+_LOOK_EVERY = 0.2
+_engines: dict[tuple[bool, bool], Engine] = {}
+_lock = threading.Lock()
+
+
+def kernel_engine(*, walls: bool, warm: bool) -> Engine:
+    """Return this process's engine for kernels, started at the first call and ended with the process."""
+    with _lock:
+        key = (walls, warm)
+        if key not in _engines:
+            from autograder.sandbox.isolation.capabilities import capabilities
+
+            folder = socket_folder()
+            libraries = ("ipykernel.kernelapp", "ipykernel.ipkernel", *(COURSE_LIBRARIES if warm else ()))
+            _engines[key] = Engine(
+                sandbox=capabilities().choose("auto") if walls else "none",
+                preload=libraries,
+                cache=_cache() if walls else None,
+                kernels=folder,
+                shell=False,
+            )
+            atexit.register(_close, key, folder)
+        return _engines[key]
+
+
+def _close(key: tuple[bool, bool], folder: Path) -> None:
+    with contextlib.suppress(Exception):
+        _engines.pop(key).close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cache() -> Path | None:
+    from autograder.sandbox.engine import course_cache
+
+    return course_cache()
+
+
+def socket_folder() -> Path:
+    """Return a new folder with a short name: the path of a socket has at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="ck-", dir="/tmp"))
+    folder.chmod(0o711)
+    return folder
+
+
+class KernelProcess:
+    """A kernel, with the methods of ``subprocess.Popen`` that jupyter_client uses.
+
+    Parameters
+    ----------
+    engine
+        Forks it.
+    folder
+        Where its sockets are: a folder below ``engine.kernels``.
+    connection
+        The connection information, with this folder's path as ``ip``.
+    argv, environment, cwd
+        What a fresh kernel would be started with; behind walls environment and folder are the sandbox's own.
+    limits
+        Kept behind walls only.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        folder: Path,
+        connection: Mapping[str, Any],
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: str,
+        limits: Limits,
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self.returncode: int | None = None
+        self._group: cgroups.Group | None = None
+        self._finished = threading.Lock()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._lifeline, end = os.pipe()
+        home = environment.get("HOME", cwd)
+        places = {"work": cwd, "tmp": environment.get("TMPDIR", "/tmp"), "home": home}
+        engine.fork({"op": "session", "disk_mb": limits.disk_mb, **places}, [theirs.fileno(), end])
+        theirs.close()
+        os.close(end)
+        message = {"op": "spawn", "role": "kernel", "limits": asdict(limits), "argv": list(argv)}
+        if engine.walls:
+            inside = {**connection, "ip": "/kernels/k"}
+            message |= {"folder": folder.name, "connection": inside}
+        else:
+            message |= {"env": dict(environment), "cwd": cwd}
+        self.pid = self._spawn(message)
+        self._pidfd = os.pidfd_open(self.pid)
+        if engine.walls:
+            threading.Thread(target=self._watch, name="course-kernel-watch", daemon=True).start()
+
+    def _spawn(self, message: dict[str, Any]) -> int:
+        self._wait_for("ready")
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        ours.settimeout(_START_SECONDS)
+        null = os.open(os.devnull, os.O_WRONLY)
+        send_message(self._control, message, [theirs.fileno(), null, null])
+        os.close(null)
+        theirs.close()
+        try:
+            pid = peer_pid(ours)
+        except (Closed, OSError) as error:
+            raise ExecutionError(f"The kernel did not start ({error}).", next_step=self._engine.said()) from error
+        if self._engine.walls and os.getuid() == 0:
+            self._group = cgroups.make_group(memory_mb=self._limits.memory_mb, processes=self._limits.processes)
+        if self._group is not None:
+            self._group.add(pid)
+        ours.settimeout(None)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        ours.sendall(b"g")
+        ours.close()
+        return pid
+
+    def _wait_for(self, op: str) -> dict[str, Any]:
+        if not select.select([self._control], [], [], _START_SECONDS)[0]:
+            raise ExecutionError("The warm process does not answer.", next_step=self._engine.said())
+        message, _, _ = recv_message(self._control)
+        if message["op"] != op:
+            raise ExecutionError(f"The kernel could not be started: {message}", next_step=self._engine.said())
+        return message
+
+    def poll(self) -> int | None:
+        """Return the exit status, ``None`` while it runs."""
+        with self._finished:
+            if self.returncode is None and select.select([self._control], [], [], 0)[0]:
+                try:
+                    message, _, _ = recv_message(self._control)
+                except Closed:
+                    message = {"op": "ended", "status": -signal.SIGKILL}
+                if message["op"] == "ended":
+                    self.returncode = int(message["status"])
+                    self._clean_up()
+            return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for the end and return the exit status."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None and (deadline is None or time.monotonic() < deadline):
+            select.select([self._control], [], [], 0.1)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the kernel's own process."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def kill(self) -> None:
+        """End the kernel and everything it started."""
+        self.send_signal(signal.SIGKILL)
+        if self.returncode is None:
+            with contextlib.suppress(Closed):
+                send_message(self._control, {"op": "stop", "role": "kernel"})
+
+    def terminate(self) -> None:
+        """Ask the kernel to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def _clean_up(self) -> None:
+        self._control.close()
+        select.select([self._lifeline], [], [], 20.0)
+        os.close(self._lifeline)
+        os.close(self._pidfd)
+        if self._group is not None:
+            self._group.remove()
+
+    def _watch(self) -> None:
+        """Keep the limits that the kernel of the system doesn't keep."""
+        deadline = time.monotonic() + self._limits.wall_seconds
+        baseline = usage.resident_mb(self.pid)
+        root = usage.parent_of(self.pid) or self.pid
+        while self.returncode is None:
+            used = usage.usage(root, baseline_mb=baseline, alarm_mb=self._limits.memory_mb)
+            over = used.memory_mb > self._limits.memory_mb or used.cpu_seconds > self._limits.cpu_seconds
+            if over or time.monotonic() > deadline:
+                self.kill()
+                return
+            select.select([], [], [], _LOOK_EVERY)
+
+
+def as_argv(command: Sequence[str], connection_file: str) -> list[str]:
+    """Return what ``sys.argv`` would be in a fresh kernel that is started with ``command``."""
+    words = [word.replace("{connection_file}", connection_file) for word in command]
+    if "-m" in words:
+        import importlib.util
+
+        place = words.index("-m")
+        spec = importlib.util.find_spec(words[place + 1])
+        return [spec.origin if spec and spec.origin else words[place + 1], *words[place + 2 :]]
+    return words

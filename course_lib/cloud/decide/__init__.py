@@ -1,0 +1,1 @@
+"""Decisions before a deployment: the deployment matrix, costs and prices."""

@@ -1,0 +1,1 @@
+"""Kubernetes: manifests, their validation and review, and a simulated rolling update."""

@@ -1,0 +1,1 @@
+"""Providers: each SDK in one module, the emulators that answer it on this machine, and credentials."""

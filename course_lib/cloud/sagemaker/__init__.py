@@ -1,0 +1,1 @@
+"""SageMaker: endpoints, the container contract, alarms, a stack, and taking everything down."""

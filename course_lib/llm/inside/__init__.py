@@ -1,0 +1,1 @@
+"""Inside a server: the paged KV cache, the scheduler, a transformer, quantisation, sizing. NumPy alone."""

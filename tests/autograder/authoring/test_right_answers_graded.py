@@ -1,0 +1,48 @@
+"""Every notebook, graded as a class is: the reference and answers written otherwise earn every point behind the walls.
+
+In one process a check may see what an answer leaves behind; here it must get along with what crosses between two. The
+whole trial, every wrong answer included, is ``python -m autograder answers --graded``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from autograder.authoring.answers import read_answers
+from autograder.authoring.assignments import course_catalogue, grade_id_of
+from autograder.authoring.sources import answers_path, course_root
+from autograder.grading.score import score
+from autograder.runners.sandbox import Sandboxed, solved
+
+ROOT = course_root()
+CATALOGUE = course_catalogue(ROOT)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with contextlib.closing(Sandboxed("auto")) as engine:
+        yield engine
+
+
+def lost(engine, assignment, notebook):
+    done = engine.run(notebook, assignment.graded, time_limit=600, cell_limit=240)
+    results = score(done, assignment)
+    return [f"{r.check.grade_id}: {r.message}" for r in results if r.points is not None and not r.passed]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", CATALOGUE.names)
+def test_right_answers_keep_every_point_in_the_grader(name, engine):
+    assignment = CATALOGUE.load(name)
+    engine.prepare(assignment)
+    assert lost(engine, assignment, solved(assignment.graded, assignment.source)) == []
+    for turn in range(2):
+        notebook = solved(assignment.graded, assignment.source)
+        for exercise in assignment.spec.exercises:
+            path = answers_path(ROOT, name, exercise.number)
+            right = [answer for answer in read_answers(path, exercise.number) if answer.kind == "right"]
+            cell = next(cell for cell in notebook.cells if grade_id_of(cell) == exercise.solution_id)
+            cell.source = right[turn % len(right)].source
+        assert lost(engine, assignment, notebook) == []
