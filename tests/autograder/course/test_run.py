@@ -212,13 +212,13 @@ def test_without_a_sandbox_copies_run_whole(tiny_course, monkeypatch):
 def test_what_fails_beside_another_notebook_gets_a_run_alone(tiny_course, monkeypatch, capsys):
     ran = []
 
-    def pairs(sources, root, lines, *, jobs, whole):
+    def beside(sources, root, lines, *, jobs, whole):
         ran.append((jobs, len(sources)))
         for pair in pairs.run_pairs(sources, root, lines, jobs=jobs, whole=whole):
             spoiled = replace(pair, reference=replace(pair.reference, leftovers=("sleep 9",)), beside=True)
             yield spoiled if len(ran) == 1 else pair
 
-    monkeypatch.setattr(run, "run_pairs", pairs)
+    monkeypatch.setattr(run, "run_pairs", beside)
     (report,) = run.run_course(tiny_course, console(), jobs=2, whole_copies=True).notebooks
 
     assert ran == [(2, 1), (1, 1)]

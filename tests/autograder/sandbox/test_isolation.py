@@ -18,7 +18,7 @@ from autograder.sandbox.isolation.seccomp import DENIED, program
 
 PROBE = """
 from autograder.sandbox import Limits, capabilities, open_engine
-from autograder.sandbox.plan import Plan, PlanCell
+from autograder.sandbox.model import Plan, PlanCell
 assert {who}
 source = "import os; print(os.getuid(), str(sorted(os.listdir('/home'))).replace(' ', ''), os.path.exists('/run'))"
 with open_engine(sandbox={sandbox!r}, preload=()) as engine:
@@ -27,19 +27,19 @@ print(done.outcomes[0].outputs[0]["text"] if done.outcomes[0].ok else done)
 """
 BECOME_NOBODY = """
 import os, sys
-from autograder.sandbox import linux
+from autograder.sandbox.isolation import syscalls
 shown = {sys.base_prefix, sys.prefix, *sys.argv[2:]}
-linux.unshare(linux.CLONE_NEWNS)
-linux.make_mounts_private()
+syscalls.unshare(syscalls.CLONE_NEWNS)
+syscalls.make_mounts_private()
 handles = {path: os.open(path, os.O_PATH) for path in shown}
 for top in {"/" + path.split("/")[1] for path in shown} - {"/usr"}:
     if not os.stat(top).st_mode & 1:
-        linux.mount("tmpfs", top, "tmpfs", 0, "mode=755")
+        syscalls.mount("tmpfs", top, "tmpfs", 0, "mode=755")
 for path, handle in handles.items():
     if not os.path.exists(path):
         os.makedirs(path)
-        linux.bind(f"/proc/self/fd/{handle}", path)
-linux.become(65534, 65534)
+        syscalls.bind(f"/proc/self/fd/{handle}", path)
+syscalls.become(65534, 65534)
 os.environ.update(HOME="/tmp", PYTHONPATH=os.pathsep.join(sys.argv[2:]))
 os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
 """
@@ -76,7 +76,7 @@ def test_both_walls_work_as_an_unprivileged_user(sandbox: str) -> None:
 def test_where_namespaces_are_refused_it_says_so_and_what_to_do() -> None:
     code = """
 from autograder.sandbox import capabilities, open_engine, SandboxUnavailable
-from autograder.sandbox.seccomp import install
+from autograder.sandbox.isolation.seccomp import install
 install()  # denies unshare, mount and clone with namespaces, as containers do
 found = capabilities()
 print(found.best, bool(found.advice))
