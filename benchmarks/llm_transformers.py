@@ -22,7 +22,7 @@ def main() -> None:
     auto: Any = transformers
     tokenizer = auto.AutoTokenizer.from_pretrained(job["folder"], padding_side="left")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    model = auto.AutoModelForCausalLM.from_pretrained(job["folder"], dtype=torch.bfloat16).eval()
+    model = auto.AutoModelForCausalLM.from_pretrained(job["folder"], dtype=getattr(torch, job["dtype"])).eval()
     print("transformers is ready", file=sys.stderr)
 
     def generate(prompts: list[str], tokens: int) -> list[float]:

