@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from autograder.authoring.assignments import Assignment, Catalogue
-from autograder.grading.cache import write_atomically
+from autograder.grading.cache import grader_version
 from autograder.grading.collect import Classroom, Found, collect
 from autograder.grading.gradebook import Grades, open_gradebook, parse_timestamp
-from autograder.grading.score import Executor
 from autograder.grading.store import keep
 from autograder.grading.submission import Graded, GradingOptions, Setup, failed, rejected
-from autograder.grading.unpack import Refusal
-from autograder.model import Result
+from autograder.model import GradebookRow, Result
+from autograder.reports.class_report import ClassReport
 from autograder.reports.feedback import write_feedback
+from autograder.reports.files import write_atomically
+from autograder.runners.executor import Executor
 from autograder.runners.pool import Lost, run_jobs
 
-__all__ = ["ClassOptions", "ClassReport", "Row", "Runner", "grade_class"]
+__all__ = ["ClassOptions", "Runner", "grade_class"]
 
 _PATIENCE = 120.0  # seconds beyond its time limit after which a submission's worker is given up
 _KEPT_BYTES = 8 << 20  # submitted files larger than this (outputs) are not copied
@@ -44,31 +45,6 @@ class ClassOptions:
     roster: tuple[str, ...] = ()
     due: Mapping[str, str] | None = None
     late: str = ""  # nbgrader's penalty for late submissions; empty: what nbgrader_config.py says
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the results: a student, a notebook, and what stands in the gradebook."""
-
-    result: Result
-    key: str
-    lms_id: str
-    penalty: float
-    total: float  # points in the gradebook, those given by people included, before the penalty
-    late_seconds: float
-
-
-@dataclass(frozen=True)
-class ClassReport:
-    """What grading a class gave."""
-
-    assignments: tuple[Assignment, ...]
-    rows: tuple[Row, ...]
-    refused: tuple[Refusal, ...]
-    executor: str
-    workers: int
-    seconds: float
-    broken: tuple[str, ...]  # submissions on which the grader itself failed
 
 
 def grade_class(
@@ -112,7 +88,7 @@ def grade_class(
     options = options or ClassOptions()
     workers = options.workers or processors()
     started = time.monotonic()
-    rows: list[Row] = []
+    rows: list[GradebookRow] = []
     broken: list[str] = []
     with (
         open_gradebook(out, due=dict(options.due or {}), penalty=options.late) as grades,
@@ -134,6 +110,7 @@ def grade_class(
         tuple(known.values()),
         tuple(rows),
         room.refused,
+        grader_version(),
         executor_name,
         workers,
         time.monotonic() - started,
@@ -168,7 +145,7 @@ def _graded(
             yield outcome, outcome.broken
 
 
-def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> Row:
+def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> GradebookRow:
     """Write what one submission gave: files first, its row in the gradebook last."""
     found, result = graded.found, graded.result
     if found.timestamp and parse_timestamp(found.timestamp) is None:
@@ -181,7 +158,7 @@ def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> 
     stamp = found.timestamp if parse_timestamp(found.timestamp) else ""
     recorded = grades.record(result, timestamp=stamp, changed=changed)
     write_feedback(result, assignment, out / "feedback" / found.student, penalty=recorded.penalty)
-    row = Row(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
+    row = GradebookRow(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
     keep(row, out)
     return row
 

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import course_catalogue
-from autograder.authoring.sources import course_root
-from autograder.grading.classroom import ClassOptions, ClassReport, Runner, grade_class
-from autograder.grading.score import Executor
+from autograder.authoring.format import course_root
+from autograder.grading.classroom import ClassOptions, Runner, grade_class
 from autograder.grading.submission import GradingOptions
 from autograder.model import Result
-from autograder.reports.class_report import write_report
+from autograder.reports.class_report import ClassReport, write_report
 from autograder.reports.tables import write_exports
+from autograder.runners.executor import Executor
 from autograder.runners.pool import run_jobs
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CommandOptions", "GradingError", "choose_executor", "read_roster", "run_command"]
+__all__ = ["CommandOptions", "GradingError", "choose_executor", "grade_command", "read_roster"]
 
 
 class GradingError(CourseError):
@@ -33,7 +33,7 @@ class GradingError(CourseError):
 
 @dataclass(frozen=True)
 class CommandOptions:
-    """What was said on the command line; see :func:`autograder.grading.submission.grade_command`."""
+    """What was said on the command line; see :func:`autograder.grading.command.grade_command`."""
 
     workers: int
     executor: str
@@ -47,8 +47,71 @@ class CommandOptions:
     grading: GradingOptions
 
 
-def run_command(submissions: Path, out: Path, options: CommandOptions) -> int:
-    """Grade the class and return the exit code; see :func:`autograder.grading.submission.grade_command`."""
+def grade_command(
+    submissions: Path,
+    *,
+    out: Path,
+    workers: int = 0,
+    executor: str = "local",
+    address: str = "",
+    sandbox: str = "auto",
+    force: bool = False,
+    time_limit: float = 300.0,
+    cell_limit: float = 60.0,
+    only: Sequence[str] = (),
+    roster: Path | None = None,
+    due: Mapping[str, str] | None = None,
+    late: str = "",
+    root: Path | None = None,
+) -> int:
+    """Grade a class into ``out`` and say so on the terminal: the command ``grade``.
+
+    Parameters
+    ----------
+    submissions
+        A folder with a folder for each student, or a zip file from Canvas or Moodle.
+    out
+        Folder for gradebook, feedback and reports; an earlier run there is continued.
+    workers
+        Processes at a time; 0: one for each processor.
+    executor
+        What spreads the work: ``local``, processes of this machine, or ``ray``, those of a Ray cluster.
+    address
+        Of the cluster's head; by default a cluster of this machine.
+    sandbox
+        ``auto`` (the best this machine has), ``bwrap``, or ``none`` (submissions can do whatever you can do).
+    force
+        Run every notebook again, also those whose results are known.
+    time_limit, cell_limit
+        Seconds for a notebook and for each of its cells.
+    only
+        Grade these notebooks; by default those that were handed in.
+    roster
+        A text file with a student on each line, or a CSV file with a column ``student``: each gets a row.
+    due, late
+        Due dates by notebook, and nbgrader's penalty for being late (``none`` or ``zero``).
+    root
+        The course's folder; by default the one around the current folder.
+
+    Returns
+    -------
+    int
+        0 when every submission has a result, rejected ones included; 1 when the grader itself failed on one.
+
+    Raises
+    ------
+    CourseError
+        Nothing could be graded at all.
+    """
+    options = CommandOptions(
+        workers, executor, address, sandbox, tuple(only), roster, dict(due or {}), late, root,
+        GradingOptions(time_limit=time_limit, cell_limit=cell_limit, force=force),
+    )  # fmt: skip
+    return _run(submissions, out, options)
+
+
+def _run(submissions: Path, out: Path, options: CommandOptions) -> int:
+    """Grade the class and return the exit code; see :func:`autograder.grading.command.grade_command`."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
@@ -157,7 +220,7 @@ def _require_sane(options: CommandOptions) -> None:
 
 
 def _known(only: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    from autograder.authoring.sources import resolve_names
+    from autograder.authoring.format import resolve_names
 
     return tuple(resolve_names(only, names)) if only else ()
 

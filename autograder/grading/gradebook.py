@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import write_atomically
 from autograder.model import CheckResult, Result
+from autograder.reports.files import write_atomically
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:

@@ -24,13 +24,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.assignments import Assignment, grade_id_of, is_locked
-from autograder.authoring.sources import grading
+from autograder.authoring.assignments import Assignment, grade_id_of, is_locked, release_ids
+from autograder.authoring.format import grading
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["Mended", "mend", "release_ids"]
+__all__ = ["Mended", "mend"]
 
 _DEFINED = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)", re.M)
 _PYTHON = {"python", "python3", "ipython", ""}
@@ -302,11 +302,6 @@ class _Mender:
         given, right = (meta.get("points") if isinstance(meta, dict) else None), grading(self.graded[slot.place or 0])
         if right.get("grade") and given is not None and given != right.get("points"):
             self.repairs.append(f"The points of {name} had been changed to {given!s:.20}; they were restored.")
-
-
-def release_ids(release: NotebookNode) -> list[str]:
-    """Return an id for each cell of a release: its own, or one made from its number where it has none."""
-    return [cell.get("id") or f"cell-{number}" for number, cell in enumerate(release.cells)]
 
 
 def _text(cell: NotebookNode) -> str:

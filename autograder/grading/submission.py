@@ -8,7 +8,7 @@ submission.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,9 @@ from autograder.grading.cache import Cache, Entry, key_of
 from autograder.grading.collect import Found
 from autograder.grading.read import Rejected, read_submission
 from autograder.grading.repair import Mended, mend
-from autograder.grading.score import Executed, Executor, score
+from autograder.grading.score import score
 from autograder.model import CheckResult, Result
+from autograder.runners.executor import Executed, Executor
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -30,7 +31,6 @@ __all__ = [
     "GradingOptions",
     "Setup",
     "failed",
-    "grade_command",
     "grade_found",
     "grade_submission",
     "rejected",
@@ -217,68 +217,3 @@ def _notice(assignment: Assignment, reason: str) -> str:
     text = "**This submission could not be graded.** " + reason.replace("<", "&lt;")
     notebook.cells = [new_markdown_cell(text, id=NOTICE), *notebook.cells]
     return _autograded(notebook)
-
-
-def grade_command(
-    submissions: Path,
-    *,
-    out: Path,
-    workers: int = 0,
-    executor: str = "local",
-    address: str = "",
-    sandbox: str = "auto",
-    force: bool = False,
-    time_limit: float = 300.0,
-    cell_limit: float = 60.0,
-    only: Sequence[str] = (),
-    roster: Path | None = None,
-    due: Mapping[str, str] | None = None,
-    late: str = "",
-    root: Path | None = None,
-) -> int:
-    """Grade a class into ``out`` and say so on the terminal: the command ``grade``.
-
-    Parameters
-    ----------
-    submissions
-        A folder with a folder for each student, or a zip file from Canvas or Moodle.
-    out
-        Folder for gradebook, feedback and reports; an earlier run there is continued.
-    workers
-        Processes at a time; 0: one for each processor.
-    executor
-        What spreads the work: ``local``, processes of this machine, or ``ray``, those of a Ray cluster.
-    address
-        Of the cluster's head; by default a cluster of this machine.
-    sandbox
-        ``auto`` (the best this machine has), ``bwrap``, or ``none`` (submissions can do whatever you can do).
-    force
-        Run every notebook again, also those whose results are known.
-    time_limit, cell_limit
-        Seconds for a notebook and for each of its cells.
-    only
-        Grade these notebooks; by default those that were handed in.
-    roster
-        A text file with a student on each line, or a CSV file with a column ``student``: each gets a row.
-    due, late
-        Due dates by notebook, and nbgrader's penalty for being late (``none`` or ``zero``).
-    root
-        The course's folder; by default the one around the current folder.
-
-    Returns
-    -------
-    int
-        0 when every submission has a result, rejected ones included; 1 when the grader itself failed on one.
-
-    Raises
-    ------
-    CourseError
-        Nothing could be graded at all.
-    """
-    from autograder.grading.command import CommandOptions, run_command
-
-    options = CommandOptions(
-        workers, executor, address, sandbox, tuple(only), roster, dict(due or {}), late, root,
-        GradingOptions(time_limit=time_limit, cell_limit=cell_limit, force=force),
-    )  # fmt: skip
-    return run_command(submissions, out, options)

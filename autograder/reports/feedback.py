@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import write_atomically
 from autograder.model import CheckResult, Exercise, Result
+from autograder.reports.files import write_atomically
 
 __all__ = ["feedback_html", "feedback_markdown", "write_feedback"]
 

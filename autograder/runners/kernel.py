@@ -1,6 +1,6 @@
 """Run a notebook in an ordinary Jupyter kernel: no walls around it, so only for code that is trusted.
 
-This is the simplest thing that satisfies :class:`autograder.grading.score.Executor`. Strangers' submissions belong in
+This is the simplest :class:`autograder.runners.executor.Executor`. Strangers' submissions belong in
 the sandbox.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autograder.grading.score import Executed
+from autograder.runners.executor import Executed
 from course_lib import progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PlainKernel:
     name = "plain"
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
-        """Run ``notebook`` in place; see :class:`autograder.grading.score.Executor`. The release is not needed."""
+        """Run ``notebook`` in place; see :class:`autograder.runners.executor.Executor`. The release is not needed."""
         del release
         started = time.monotonic()
         ran: set[str] = set()

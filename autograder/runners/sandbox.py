@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from autograder.authoring.assignments import grade_id_of, is_locked
-from autograder.authoring.sources import grading
-from autograder.grading.repair import release_ids
-from autograder.grading.score import Executed
+from autograder.authoring.assignments import grade_id_of, is_locked, release_ids
+from autograder.authoring.format import grading
+from autograder.runners.executor import Executed
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
 from autograder.sandbox.model import CellOutcome, Limits, Plan, PlanCell
 
@@ -51,7 +50,7 @@ class Sandboxed:
         self._opened(libraries_of(assignment.source)).prepare(plan)
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
-        """Run ``notebook``; see :class:`autograder.grading.score.Executor`."""
+        """Run ``notebook``; see :class:`autograder.runners.executor.Executor`."""
         limits = Limits(wall_seconds=time_limit, cell_seconds=cell_limit, cpu_seconds=max(1, round(time_limit)))
         _, reference = self._references.get(id(release), (None, None))
         done = self._opened().run(plan_of(notebook, release), limits=limits, reference=reference)

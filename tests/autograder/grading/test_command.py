@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from autograder import sandbox
+from autograder.authoring.format import source_path
 from autograder.authoring.release import learner_copy
-from autograder.authoring.sources import read_source, source_path
+from autograder.authoring.sources import read_source
 from autograder.grading import command
-from autograder.grading.command import GradingError, choose_executor, read_roster
-from autograder.grading.submission import grade_command as grade
+from autograder.grading.command import GradingError, choose_executor, grade_command as grade, read_roster
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.isolation.capabilities import Capabilities, Option
 from tests.fixtures import make_submissions
