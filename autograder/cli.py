@@ -181,16 +181,15 @@ def grade(
     Run it again after written answers were graded by hand: no notebook runs twice, and all tables are made anew.
     """
     from autograder.grading.command import grade_command
+    from autograder.grading.options import GradeOptions
 
     folder = root or course_root()
     dates = {_names(word.partition("=")[0], folder)[0]: word.partition("=")[2] for word in due or []}
-    code = grade_command(
-        submissions, out=out, workers=workers, executor=executor, address=address, sandbox=sandbox,
-        force=force,
-        time_limit=time_limit, cell_limit=cell_limit, roster=roster, only=_names(only, folder), root=root,
-        due=dates, late=late,
+    options = GradeOptions(
+        workers=workers, executor=executor, address=address, sandbox=sandbox, force=force, time_limit=time_limit,
+        cell_limit=cell_limit, only=tuple(_names(only, folder)), roster=roster, due=dates, late=late,
     )  # fmt: skip
-    raise typer.Exit(code)
+    raise typer.Exit(grade_command(submissions, out, options, root=root))
 
 
 @app.command()

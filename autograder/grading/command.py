@@ -3,67 +3,32 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from autograder.authoring.assignments import course_catalogue
-from autograder.authoring.format import course_root
-from autograder.grading.classroom import ClassOptions, Runner, grade_class
-from autograder.grading.submission import GradingOptions
+from autograder.authoring.format import course_root, resolve_names
+from autograder.grading.classroom import Runner, grade_class
+from autograder.grading.options import GradeOptions, GradingError
 from autograder.model import Result
 from autograder.reports.class_report import ClassReport, write_report
 from autograder.reports.tables import write_exports
 from autograder.runners.executor import Executor
 from autograder.runners.pool import run_jobs
-from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CommandOptions", "GradingError", "choose_executor", "grade_command", "read_roster"]
+    from autograder.sandbox.engine import SandboxName
+
+__all__ = ["choose_executor", "grade_command", "read_roster"]
 
 
-class GradingError(CourseError):
-    """The command was given something it cannot work with."""
-
-
-@dataclass(frozen=True)
-class CommandOptions:
-    """What was said on the command line; see :func:`autograder.grading.command.grade_command`."""
-
-    workers: int
-    executor: str
-    address: str
-    sandbox: str
-    only: tuple[str, ...]
-    roster: Path | None
-    due: Mapping[str, str]
-    late: str
-    root: Path | None
-    grading: GradingOptions
-
-
-def grade_command(
-    submissions: Path,
-    *,
-    out: Path,
-    workers: int = 0,
-    executor: str = "local",
-    address: str = "",
-    sandbox: str = "auto",
-    force: bool = False,
-    time_limit: float = 300.0,
-    cell_limit: float = 60.0,
-    only: Sequence[str] = (),
-    roster: Path | None = None,
-    due: Mapping[str, str] | None = None,
-    late: str = "",
-    root: Path | None = None,
-) -> int:
+def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: Path | None = None) -> int:
     """Grade a class into ``out`` and say so on the terminal: the command ``grade``.
 
     Parameters
@@ -72,24 +37,8 @@ def grade_command(
         A folder with a folder for each student, or a zip file from Canvas or Moodle.
     out
         Folder for gradebook, feedback and reports; an earlier run there is continued.
-    workers
-        Processes at a time; 0: one for each processor.
-    executor
-        What spreads the work: ``local``, processes of this machine, or ``ray``, those of a Ray cluster.
-    address
-        Of the cluster's head; by default a cluster of this machine.
-    sandbox
-        ``auto`` (the best this machine has), ``bwrap``, or ``none`` (submissions can do whatever you can do).
-    force
-        Run every notebook again, also those whose results are known.
-    time_limit, cell_limit
-        Seconds for a notebook and for each of its cells.
-    only
-        Grade these notebooks; by default those that were handed in.
-    roster
-        A text file with a student on each line, or a CSV file with a column ``student``: each gets a row.
-    due, late
-        Due dates by notebook, and nbgrader's penalty for being late (``none`` or ``zero``).
+    options
+        How.
     root
         The course's folder; by default the one around the current folder.
 
@@ -103,20 +52,11 @@ def grade_command(
     CourseError
         Nothing could be graded at all.
     """
-    options = CommandOptions(
-        workers, executor, address, sandbox, tuple(only), roster, dict(due or {}), late, root,
-        GradingOptions(time_limit=time_limit, cell_limit=cell_limit, force=force),
-    )  # fmt: skip
-    return _run(submissions, out, options)
-
-
-def _run(submissions: Path, out: Path, options: CommandOptions) -> int:
-    """Grade the class and return the exit code; see :func:`autograder.grading.command.grade_command`."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
-    _require_sane(options)
-    catalogue = course_catalogue(options.root or course_root())
+    catalogue = course_catalogue(root or course_root())
+    options = replace(options, only=tuple(resolve_names(options.only, catalogue.names)))
     make_executor, name, warning = choose_executor(options.sandbox)
     if warning:
         console.print(f"[yellow]{warning}[/yellow]")
@@ -127,26 +67,20 @@ def _run(submissions: Path, out: Path, options: CommandOptions) -> int:
             catalogue=catalogue,
             make_executor=make_executor,
             executor_name=name,
-            options=ClassOptions(
-                workers=options.workers,
-                grading=options.grading,
-                only=_known(options.only, catalogue.names),
-                roster=read_roster(options.roster) if options.roster else (),
-                due=options.due,
-                late=options.late,
-            ),
+            options=options,
+            roster=read_roster(options.roster) if options.roster else (),
             runner=_runner(options),
             on_start=on_start,
             on_result=on_result,
         )
-    limits = {k: v for k, v in asdict(options.grading).items() if k != "force"} | {"sandbox": options.sandbox}
+    limits = {name: getattr(options, name) for name in ("time_limit", "cell_limit", "sandbox")}
     write_exports(report.rows, report.assignments, out)
     write_report(report, out, limits=limits)
     _conclude(console, report, out)
     return 1 if report.broken else 0
 
 
-def _runner(options: CommandOptions) -> Runner:
+def _runner(options: GradeOptions) -> Runner:
     """Return what spreads the work."""
     if options.executor == "local":
         return run_jobs
@@ -166,15 +100,15 @@ def choose_executor(sandbox: str) -> tuple[Callable[[], Executor], str, str]:
     import sys
 
     from autograder.runners.kernel import PlainKernel
-    from autograder.runners.sandbox import SandboxedFactory
+    from autograder.runners.sandbox import Sandboxed
     from autograder.sandbox import capabilities
 
     if sandbox != "none":
         chosen = capabilities().choose(sandbox)
-        return SandboxedFactory(chosen), f"twin, {chosen}", ""
+        return partial(Sandboxed, cast("SandboxName", chosen), probed=True), f"twin, {chosen}", ""
     warning = "No sandbox: submissions run as ordinary programs that can read, write and send whatever you can."
     if sys.platform == "linux":
-        return SandboxedFactory("none"), "twin, none", warning
+        return partial(Sandboxed, "none"), "twin, none", warning
     return PlainKernel, PlainKernel.name, warning + " Nor is there a twin on this system: the tests run among them."
 
 
@@ -199,30 +133,6 @@ def read_roster(path: Path) -> tuple[str, ...]:
     else:
         names = lines
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-
-def _require_sane(options: CommandOptions) -> None:
-    limits = {"--time-limit": options.grading.time_limit, "--cell-limit": options.grading.cell_limit}
-    for flag, seconds in limits.items():
-        if not seconds > 0:
-            raise GradingError(f"{flag} is {seconds:g}.", expected="seconds above 0", next_step="give another number")
-    if options.workers < 0:
-        raise GradingError(f"--workers is {options.workers}.", expected="1 or more", next_step="leave it out")
-    choices = {
-        "--executor": (options.executor, ("local", "ray")),
-        "--sandbox": (options.sandbox, ("auto", "bwrap", "none")),
-        "--late": (options.late, ("", "none", "zero")),
-    }
-    for flag, (value, known) in choices.items():
-        if value not in known:
-            wanted = ", ".join(word for word in known if word)
-            raise GradingError(f"{flag} is {value!r}.", expected=f"one of {wanted}", next_step="choose one of them")
-
-
-def _known(only: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    from autograder.authoring.format import resolve_names
-
-    return tuple(resolve_names(only, names)) if only else ()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from autograder.authoring.assignments import Assignment, grade_id_of
 from autograder.grading.cache import Cache, Entry, key_of
 from autograder.grading.collect import Found
+from autograder.grading.options import GradeOptions
 from autograder.grading.read import Rejected, read_submission
 from autograder.grading.repair import Mended, mend
 from autograder.grading.score import score
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Graded",
     "Grader",
-    "GradingOptions",
-    "Setup",
     "failed",
     "grade_found",
     "grade_submission",
@@ -37,15 +36,6 @@ __all__ = [
 ]
 
 NOTICE = "graded-notice"  # metadata key of the cell that tells an instructor why a notebook has no grades
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradingOptions:
-    """Limits of one submission, in seconds, and whether results of earlier runs may be used."""
-
-    time_limit: float = 300.0
-    cell_limit: float = 60.0
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,40 +49,33 @@ class Graded:
     notebook: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What a worker needs: sent to it once. Calling it gives what grades."""
-
-    assignments: Mapping[str, Assignment]
-    make_executor: Callable[[], Executor]
-    options: GradingOptions
-    cache: Path | None
-
-    def __call__(self) -> Grader:
-        """Start the executor and return what grades one submission after the other."""
-        return Grader(self)
-
-
 class Grader:
     """Grades one submission after the other in one executor; close it at the end."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.executor = setup.make_executor()
-        self.cache = Cache(setup.cache)
+    def __init__(
+        self,
+        assignments: Mapping[str, Assignment],
+        make_executor: Callable[[], Executor],
+        options: GradeOptions,
+        cache: Path | None,
+    ) -> None:
+        self.assignments, self.options = assignments, options
+        self.make_executor = make_executor
+        self.executor = make_executor()
+        self.cache = Cache(cache)
 
     def __call__(self, found: Found) -> Graded:
         """Grade ``found``; when the executor breaks, try once more with a new one."""
         graded = self._grade(found)
         if graded.broken:
             self.close()
-            self.executor = self.setup.make_executor()
+            self.executor = self.make_executor()
             graded = self._grade(found)
         return graded
 
     def _grade(self, found: Found) -> Graded:
-        assignment, options = self.setup.assignments[found.notebook], self.setup.options
-        return grade_found(found, assignment, executor=self.executor, options=options, cache=self.cache)
+        assignment = self.assignments[found.notebook]
+        return grade_found(found, assignment, executor=self.executor, options=self.options, cache=self.cache)
 
     def close(self) -> None:
         """End what the executor has started."""
@@ -100,7 +83,7 @@ class Grader:
 
 
 def grade_submission(
-    path: Path, assignment: Assignment, *, executor: Executor, student: str = "", options: GradingOptions | None = None
+    path: Path, assignment: Assignment, *, executor: Executor, student: str = "", options: GradeOptions | None = None
 ) -> Result:
     """Grade the file at ``path`` and return what it earned; never raises because of what the file holds.
 
@@ -118,11 +101,11 @@ def grade_submission(
         Limits.
     """
     found = Found(student, assignment.name, path, path.name)
-    return grade_found(found, assignment, executor=executor, options=options or GradingOptions()).result
+    return grade_found(found, assignment, executor=executor, options=options or GradeOptions()).result
 
 
 def grade_found(
-    found: Found, assignment: Assignment, *, executor: Executor, options: GradingOptions, cache: Cache | None = None
+    found: Found, assignment: Assignment, *, executor: Executor, options: GradeOptions, cache: Cache | None = None
 ) -> Graded:
     """Grade one submission of a class; see :func:`grade_submission`."""
     try:
@@ -132,7 +115,7 @@ def grade_found(
         return replace(failed(found, assignment, reason), broken=True)
 
 
-def _grade(found: Found, assignment: Assignment, executor: Executor, options: GradingOptions, cache: Cache) -> Graded:
+def _grade(found: Found, assignment: Assignment, executor: Executor, options: GradeOptions, cache: Cache) -> Graded:
     if found.path is None:
         return rejected(found, assignment, found.reason)
     submission = read_submission(found.path)
@@ -167,10 +150,8 @@ def _solutions(assignment: Assignment) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-def _run(mended: Mended, assignment: Assignment, executor: Executor, options: GradingOptions) -> Entry:
-    prepare = getattr(executor, "prepare", None)  # what all submissions share, for executors that can share
-    if prepare is not None:
-        prepare(assignment)
+def _run(mended: Mended, assignment: Assignment, executor: Executor, options: GradeOptions) -> Entry:
+    executor.prepare(assignment)
     executed: Executed = executor.run(
         mended.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
     )

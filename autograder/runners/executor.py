@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from autograder.authoring.assignments import Assignment
+
 __all__ = ["Executed", "Executor"]
 
 
@@ -29,6 +31,9 @@ class Executor(Protocol):
     @property
     def name(self) -> str:
         """A word for reports and for the key of the cache."""
+
+    def prepare(self, assignment: Assignment) -> None:
+        """Do once what all submissions of ``assignment`` share, if there is anything to share."""
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
         """Run every code cell in order; a cell that fails doesn't stop the ones after it.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
     from nbformat import NotebookNode
 
+    from autograder.authoring.assignments import Assignment
+
 __all__ = ["TIMEOUT_ERROR", "PlainKernel"]
 
 TIMEOUT_ERROR = "CellTimeoutError"
@@ -36,6 +38,9 @@ class PlainKernel:
     """Runs notebooks one after the other, each in a fresh kernel."""
 
     name = "plain"
+
+    def prepare(self, assignment: Assignment) -> None:
+        """Do nothing: each run starts from an empty kernel."""
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
         """Run ``notebook`` in place; see :class:`autograder.runners.executor.Executor`. The release is not needed."""

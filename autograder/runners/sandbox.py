@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autograder.authoring.assignments import Assignment
     from autograder.sandbox.engine import Engine, SandboxName
 
-__all__ = ["Sandboxed", "SandboxedFactory", "libraries_of", "plan_of", "solved"]
+__all__ = ["Sandboxed", "libraries_of", "plan_of", "solved"]
 
 
 class Sandboxed:
@@ -84,17 +84,6 @@ class Sandboxed:
             preload = [name for name in COURSE_LIBRARIES if name in wanted]  # their order matters
             self.engine, self._libraries = open_engine(sandbox=self.sandbox, preload=preload, probe=False), wanted
         return self.engine
-
-
-class SandboxedFactory:
-    """Makes a :class:`Sandboxed` in the worker that will use it; ``sandbox`` is one that this machine has."""
-
-    def __init__(self, sandbox: str) -> None:
-        self.sandbox = cast("SandboxName", sandbox)
-
-    def __call__(self) -> Sandboxed:
-        """Start an engine."""
-        return Sandboxed(self.sandbox, probed=True)
 
 
 def libraries_of(notebook: NotebookNode) -> frozenset[str]:
