@@ -75,7 +75,7 @@ class Result:
     status: Status
     checks: tuple[CheckResult, ...] = ()
     reason: str = ""  # why it was rejected or failed; empty when graded
-    repairs: tuple[str, ...] = ()  # what intake mended before grading
+    repairs: tuple[str, ...] = ()  # made before grading
     seconds: float = 0.0
     peak_mb: float = 0.0
     digest: str = ""  # of the submitted file, to group identical submissions

@@ -62,7 +62,7 @@ class Cache:
 
 
 def key_of(notebook: NotebookNode, graded: NotebookNode, options: Iterable[Any]) -> str:
-    """Return the key of running ``notebook``, a mended submission, against the release ``graded``."""
+    """Return the key of running ``notebook``, a repaired submission, against the release ``graded``."""
     cells = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in notebook.cells]
     asked = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in graded.cells]
     content = json.dumps([cells, asked, [str(option) for option in options], grader_version()], sort_keys=True)

@@ -76,10 +76,10 @@ def _place(folder: Path, result: Result) -> Path:
 def _row(path: Path) -> GradebookRow:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        told = values.pop("result")
-        checks = tuple(CheckResult(Check(**c["check"]), c["points"], c["message"]) for c in told.pop("checks"))
-        told["repairs"] = tuple(told["repairs"])
-        return GradebookRow(Result(**told, checks=checks), **values)
+        result = values.pop("result")
+        checks = tuple(CheckResult(Check(**c["check"]), c["points"], c["message"]) for c in result.pop("checks"))
+        result["repairs"] = tuple(result["repairs"])
+        return GradebookRow(Result(**result, checks=checks), **values)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ResultsError(
             f"{path} is damaged: {error}",

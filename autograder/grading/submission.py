@@ -1,6 +1,6 @@
 """One submission → one :class:`~autograder.model.Result`, whatever was handed in.
 
-:func:`grade_submission` is the whole path for one file: read, mend, run, score. :func:`grade_found` adds what a class
+:func:`grade_submission` is the whole path for one file: read, repair, run, score. :func:`grade_found` adds what a class
 needs around it: the cache, and the notebook that an instructor opens in the formgrader. Neither raises because of a
 submission.
 """
@@ -18,7 +18,7 @@ from autograder.grading.cache import Cache, Entry, key_of
 from autograder.grading.collect import Found
 from autograder.grading.options import GradeOptions
 from autograder.grading.read import Rejected, read_submission
-from autograder.grading.repair import Mended, mend
+from autograder.grading.repair import Repaired, repair
 from autograder.grading.score import score
 from autograder.model import CheckResult, Result
 from autograder.runners.executor import Executed, Executor
@@ -121,13 +121,13 @@ def _grade(found: Found, assignment: Assignment, executor: Executor, options: Gr
     submission = read_submission(found.path)
     if isinstance(submission, Rejected):
         return rejected(found, assignment, submission.reason, submission.digest)
-    mended = mend(submission.notebook, assignment)
+    repaired = repair(submission.notebook, assignment)
     limits = executor.name, options.time_limit, options.cell_limit
-    key = key_of(mended.notebook, assignment.graded, (*limits, _solutions(assignment)))
+    key = key_of(repaired.notebook, assignment.graded, (*limits, _solutions(assignment)))
     entry = None if options.force else cache.get(key)
     fresh = entry is None
     if entry is None:
-        entry = _run(mended, assignment, executor, options)
+        entry = _run(repaired, assignment, executor, options)
         cache.put(key, entry)
     result = Result(
         found.student,
@@ -135,7 +135,7 @@ def _grade(found: Found, assignment: Assignment, executor: Executor, options: Gr
         "failed" if entry.died else "graded",
         _checks(entry, assignment),
         entry.died,
-        (*found.notes, *submission.repairs, *mended.repairs),
+        (*found.notes, *submission.repairs, *repaired.repairs),
         entry.seconds,
         entry.peak_mb,
         submission.digest,
@@ -150,12 +150,12 @@ def _solutions(assignment: Assignment) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-def _run(mended: Mended, assignment: Assignment, executor: Executor, options: GradeOptions) -> Entry:
+def _run(repaired: Repaired, assignment: Assignment, executor: Executor, options: GradeOptions) -> Entry:
     executor.prepare(assignment)
     executed: Executed = executor.run(
-        mended.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
+        repaired.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
     )
-    checks = score(executed, assignment, untouched=mended.untouched)
+    checks = score(executed, assignment, untouched=repaired.untouched)
     rows = tuple((c.check.grade_id, c.points, c.message) for c in checks)
     return Entry(rows, executed.died, executed.seconds, executed.peak_mb, _autograded(executed.notebook))
 

@@ -86,7 +86,7 @@ def summary(report: ClassReport, *, limits: dict[str, Any]) -> dict[str, Any]:
         "failed": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "failed"],
         "rejected": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "rejected"],
         "refused_files": [{"path": refusal.path, "reason": refusal.reason} for refusal in report.refused],
-        "mended": [{**_who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
+        "repairs": [{**_who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
         "late": [{**_who(r), "seconds": r.late_seconds, "penalty": r.penalty} for r in rows if r.late_seconds > 0],
         "identical": _identical(rows),
         "grader_failures": list(report.broken),
@@ -123,14 +123,14 @@ def _exercise(number: str, assignment: Assignment, rows: Sequence[GradebookRow])
         shares.append(earned / exercise.points if exercise.points else 1.0)
         if missed := next((c for c in checks if not c.passed), None):
             messages[re.sub(r"\d+(?:[.,]\d+)*", "#", missed.message)].append(missed.message)
-    common = sorted(messages.values(), key=lambda said: (-len(said), said[0]))[:_MOST_MESSAGES]
+    common = sorted(messages.values(), key=lambda texts: (-len(texts), texts[0]))[:_MOST_MESSAGES]
     return {
         "number": number,
         "title": exercise.title,
         "points": exercise.points,
         "mean_share": round(sum(shares) / len(shares), 3) if shares else None,
         "distribution": _distribution(shares),
-        "messages": [{"message": said[0], "count": len(said)} for said in common],
+        "messages": [{"message": texts[0], "count": len(texts)} for texts in common],
     }
 
 
@@ -177,7 +177,9 @@ def report_html(values: dict[str, Any]) -> str:
     groups = [{"notebook": g["notebook"], "students": ", ".join(g["students"])} for g in values["identical"]]
     body.append(_table("Identical submissions", groups))
     body.append(_table("Slowest", values["slowest"]))
-    body.append(_table("Mended", [{**m, "repairs": " ".join(m["repairs"])} for m in values["mended"]]))
+    body.append(
+        _table("Repairs made before grading", [{**m, "repairs": " ".join(m["repairs"])} for m in values["repairs"]])
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"

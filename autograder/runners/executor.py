@@ -41,7 +41,7 @@ class Executor(Protocol):
         Parameters
         ----------
         notebook
-            A mended submission, changed in place: outputs are stored in its cells. Cells that come from the release
+            A repaired submission, changed in place: outputs are stored in its cells. Cells that come from the release
             have the id they have there.
         release
             The notebook as released, with hidden tests.

@@ -117,7 +117,7 @@ def solved(release: NotebookNode, source: NotebookNode) -> NotebookNode:
 
 
 def plan_of(notebook: NotebookNode, release: NotebookNode) -> Plan:
-    """Return what to run for ``notebook``, a mended submission of ``release``.
+    """Return what to run for ``notebook``, a repaired submission of ``release``.
 
     The learner's process runs the learner's cells in their order. The twin runs every code cell of the release, those
     included that the learner deleted: such a cell comes before the next one of the release that is there.
