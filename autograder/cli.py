@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.authoring.sources import NAMES, course_root, resolve_names, written
+from autograder.authoring.format import NAMES, course_root, resolve_names, written
 from autograder.reports.terminal import clock, console, watching
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from autograder.authoring.answers import Trial
+    from autograder.course.answers import Trial
 
 __all__ = ["app", "run"]
 
@@ -132,8 +132,8 @@ def answers(
 
 
 def _quick_trials(names: Sequence[str], folder: Path, exercise: str, out: Console) -> Iterator[Trial]:
-    from autograder.authoring.answers import try_answers
     from autograder.authoring.release import read_sources
+    from autograder.course.answers import try_answers
 
     for source in read_sources(folder, names):
         with watching(f"answers of {source.name}", out) as on_cell:
@@ -141,8 +141,8 @@ def _quick_trials(names: Sequence[str], folder: Path, exercise: str, out: Consol
 
 
 def _graded_trials(names: Sequence[str], folder: Path, exercise: str) -> Iterator[Trial]:
-    from autograder.authoring.answers_graded import grade_answers
     from autograder.authoring.assignments import course_catalogue
+    from autograder.course.answers_graded import grade_answers
     from autograder.runners.sandbox import Sandboxed
 
     catalogue = course_catalogue(folder)
@@ -152,7 +152,7 @@ def _graded_trials(names: Sequence[str], folder: Path, exercise: str) -> Iterato
 
 
 def _shown(trial: Trial, out: Console) -> bool:
-    from autograder.authoring.answers_table import show_trial
+    from autograder.course.answers_table import show_trial
 
     show_trial(trial, out)
     return trial.passed
@@ -180,17 +180,16 @@ def grade(
 
     Run it again after written answers were graded by hand: no notebook runs twice, and all tables are made anew.
     """
-    from autograder.grading.submission import grade_command
+    from autograder.grading.command import grade_command
+    from autograder.grading.options import GradeOptions
 
     folder = root or course_root()
     dates = {_names(word.partition("=")[0], folder)[0]: word.partition("=")[2] for word in due or []}
-    code = grade_command(
-        submissions, out=out, workers=workers, executor=executor, address=address, sandbox=sandbox,
-        force=force,
-        time_limit=time_limit, cell_limit=cell_limit, roster=roster, only=_names(only, folder), root=root,
-        due=dates, late=late,
+    options = GradeOptions(
+        workers=workers, executor=executor, address=address, sandbox=sandbox, force=force, time_limit=time_limit,
+        cell_limit=cell_limit, only=tuple(_names(only, folder)), roster=roster, due=dates, late=late,
     )  # fmt: skip
-    raise typer.Exit(code)
+    raise typer.Exit(grade_command(submissions, out, options, root=root))
 
 
 @app.command()

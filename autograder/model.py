@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Check", "CheckResult", "Exercise", "NotebookSpec", "Result", "Status"]
+__all__ = ["Check", "CheckResult", "Exercise", "GradebookRow", "NotebookSpec", "Refusal", "Result", "Status"]
 
 Kind = Literal["visible", "hidden", "manual"]
 Status = Literal["graded", "rejected", "failed"]
@@ -75,7 +75,7 @@ class Result:
     status: Status
     checks: tuple[CheckResult, ...] = ()
     reason: str = ""  # why it was rejected or failed; empty when graded
-    repairs: tuple[str, ...] = ()  # what intake mended before grading
+    repairs: tuple[str, ...] = ()  # made before grading
     seconds: float = 0.0
     peak_mb: float = 0.0
     digest: str = ""  # of the submitted file, to group identical submissions
@@ -94,6 +94,26 @@ class Result:
     def first_failure(self) -> CheckResult | None:
         """Return the first check that lost points, which is the first thing to fix."""
         return next((c for c in self.checks if c.points is not None and not c.passed), None)
+
+
+@dataclass(frozen=True)
+class GradebookRow:
+    """One line of the results: a student, a notebook, and what stands in the gradebook."""
+
+    result: Result
+    key: str
+    lms_id: str
+    penalty: float
+    total: float  # points in the gradebook, those given by people included, before the penalty
+    late_seconds: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that was not accepted, and why."""
+
+    path: str
+    reason: str
 
 
 def exercises_of(results: Iterable[CheckResult]) -> list[str]:

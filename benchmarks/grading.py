@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 
-from autograder.authoring.answers import read_answers
 from autograder.authoring.assignments import Assignment, course_catalogue, grade_id_of
+from autograder.authoring.format import answers_path, course_root
 from autograder.authoring.release import notebook_text
-from autograder.authoring.sources import answers_path, course_root
+from autograder.course.answers import read_answers
 from autograder.runners.sandbox import solved
 
 OUT = Path("build") / "benchmarks" / "grading.json"

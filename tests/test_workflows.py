@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autograder.authoring.sources import NAMES
+from autograder.authoring.format import NAMES
 from autograder.course.model import CourseReport, EngineReport, NotebookReport
 from course_lib import delivery
 from course_lib.delivery import act

@@ -1,4 +1,4 @@
-"""Sources to notebooks: the rules of an exercise, the learner's copies, the bundle, and the answers that prove a check.
+"""Sources to notebooks: the rules of an exercise, the learner's copies and the bundle.
 
-May import: ``autograder.model``, ``autograder.sandbox.names``, ``autograder.runners``. Reads the team's own files only.
+May import: ``autograder.model``, ``autograder.sandbox.names``. Reads the team's own files only.
 """

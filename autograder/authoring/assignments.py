@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.sources import grading, spec_of
+from autograder.authoring.format import grading, spec_of
 from autograder.model import Check, Exercise, NotebookSpec
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "course_catalogue",
     "grade_id_of",
     "is_locked",
+    "release_ids",
 ]
 
 
@@ -120,8 +121,8 @@ def course_catalogue(root: Path) -> Catalogue:
     Loading one raises :class:`autograder.authoring.sources.SourceError` when its source breaks the contract; the
     others can still be graded.
     """
+    from autograder.authoring.format import written
     from autograder.authoring.release import learner_copy, read_sources, release_of
-    from autograder.authoring.sources import written
 
     def load(name: str) -> Assignment:
         (source,) = read_sources(root, [name])
@@ -164,7 +165,7 @@ def _foreign_check(cell: NotebookNode) -> Check:
 def _hints(notebook: NotebookNode) -> dict[str, tuple[str, ...]]:
     import re
 
-    from autograder.authoring.sources import EXERCISE_HEADING
+    from autograder.authoring.format import EXERCISE_HEADING
 
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = list(EXERCISE_HEADING.finditer(text))
@@ -175,3 +176,8 @@ def _hints(notebook: NotebookNode) -> dict[str, tuple[str, ...]]:
         hints = re.findall(r"<details>\s*<summary>.*?</summary>(.*?)</details>", body, re.S)
         found[heading["number"]] = tuple(hint.strip() for hint in hints)
     return found
+
+
+def release_ids(release: NotebookNode) -> list[str]:
+    """Return an id for each cell of a release: its own, or one made from its number where it has none."""
+    return [cell.get("id") or f"cell-{number}" for number, cell in enumerate(release.cells)]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from autograder.authoring.format import grading
 from autograder.authoring.release import learner_copy, notebook_text, read_sources
-from autograder.authoring.sources import grading
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:

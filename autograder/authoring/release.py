@@ -16,16 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.authoring.sources import (
-    Source,
-    SourceError,
-    Violation,
-    exercise_of,
-    grading,
-    read_source,
-    source_path,
-    written,
-)
+from autograder.authoring.format import Violation, exercise_of, grading, source_path, written
+from autograder.authoring.sources import Source, SourceError, read_source
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

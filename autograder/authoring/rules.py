@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograder.authoring.format import (
+    EXERCISE_HEADING,
+    GRADE_ID,
+    TITLE,
+    Violation,
+    exercise_of,
+    grading,
+    kind_of,
+)
 from autograder.authoring.markdown_rules import markdown_faults
-from autograder.authoring.sources import EXERCISE_HEADING, GRADE_ID, TITLE, Violation, exercise_of, grading, kind_of
 from autograder.model import NotebookSpec
 from autograder.sandbox.names import names_bound
 

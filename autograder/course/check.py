@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment
-from autograder.authoring.sources import NAMES, exercise_of, grading, kind_of, resolve_names, spec_of
+from autograder.authoring.format import (
+    NAMES,
+    exercise_of,
+    grading,
+    kind_of,
+    resolve_names,
+    spec_of,
+)
 from autograder.grading.read import Rejected, read_submission
 from autograder.grading.score import score
 from autograder.model import CheckResult, Exercise, NotebookSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autograder.authoring.sources import NAMES
+from autograder.authoring.format import NAMES
 
 __all__ = ["CourseReport", "EngineReport", "ExerciseReport", "NotebookReport", "budget_of", "title_of"]
 

@@ -165,14 +165,14 @@ def _graded(sources: Sequence[Source], board: Board, stop: Callable[[], bool]) -
 
 def _graded_copy(executor: Sandboxed, source: Source) -> Run | Exception:
     from autograder.authoring.assignments import Assignment
-    from autograder.grading.repair import mend
+    from autograder.grading.repair import repair
 
     copy = learner_copy(source)
     assignment = Assignment(source.spec, copy, release_of(source), source.notebook)
     try:
         executor.prepare(assignment)
-        mended = mend(copy, assignment)
-        done = executor.run(mended.notebook, assignment.graded, time_limit=TIME_LIMIT, cell_limit=TIME_LIMIT)
+        repaired = repair(copy, assignment)
+        done = executor.run(repaired.notebook, assignment.graded, time_limit=TIME_LIMIT, cell_limit=TIME_LIMIT)
     except Exception as error:  # as above
         return error
     return Run(done.notebook, done.seconds, done.peak_mb, died=done.died, ran=done.ran)

@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograder.authoring.format import NAMES, source_path, written
 from autograder.authoring.release import learner_copy, notebook_text
-from autograder.authoring.sources import NAMES, Source, SourceError, read_source, source_path, written
+from autograder.authoring.sources import Source, SourceError, read_source
 from autograder.course.model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
 from autograder.course.pairs import Pair, run_pairs, usual_jobs
 from autograder.course.verdict import engines_of, exercises_of, judge
@@ -70,7 +71,7 @@ def run_course(
 
 def write_report(report: CourseReport, root: Path) -> Path:
     """Write `build/course-report.json` and `build/course-report.html`; return the path of the page."""
-    from autograder.reports.course_report import report_page
+    from autograder.course.report import report_page
 
     page = root / "build" / "course-report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ class _Course:
 
     def _judged(self, pair: Pair) -> NotebookReport:
         """Return the report on what ran; remember it if it is good."""
-        from autograder.reports.course_report import executed_page
+        from autograder.course.report import executed_page
 
         source = pair.source
         if pair.error is not None or pair.reference is None or pair.copy is None:

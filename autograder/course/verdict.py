@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autograder.authoring.assignments import Assignment
+from autograder.authoring.format import answers_path
 from autograder.authoring.release import release_of
-from autograder.authoring.sources import Source, answers_path
+from autograder.authoring.sources import Source
 from autograder.course.model import ExerciseReport, NotebookReport, budget_of
 from autograder.grading.score import score
 from autograder.model import CheckResult

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from autograder.reports.files import write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -62,7 +62,7 @@ class Cache:
 
 
 def key_of(notebook: NotebookNode, graded: NotebookNode, options: Iterable[Any]) -> str:
-    """Return the key of running ``notebook``, a mended submission, against the release ``graded``."""
+    """Return the key of running ``notebook``, a repaired submission, against the release ``graded``."""
     cells = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in notebook.cells]
     asked = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in graded.cells]
     content = json.dumps([cells, asked, [str(option) for option in options], grader_version()], sort_keys=True)
@@ -83,17 +83,3 @@ def grader_version() -> str:
     installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
     digest.update("\n".join(installed).encode())
     return digest.hexdigest()[:16]
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader sees the old file or the new one, and never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

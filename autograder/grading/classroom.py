@@ -9,66 +9,32 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autograder.authoring.assignments import Assignment, Catalogue
-from autograder.grading.cache import write_atomically
+from autograder.grading.cache import grader_version
 from autograder.grading.collect import Classroom, Found, collect
 from autograder.grading.gradebook import Grades, open_gradebook, parse_timestamp
-from autograder.grading.score import Executor
+from autograder.grading.options import GradeOptions
 from autograder.grading.store import keep
-from autograder.grading.submission import Graded, GradingOptions, Setup, failed, rejected
-from autograder.grading.unpack import Refusal
-from autograder.model import Result
+from autograder.grading.submission import Graded, Grader, failed, rejected
+from autograder.model import GradebookRow, Result
+from autograder.reports.class_report import ClassReport
 from autograder.reports.feedback import write_feedback
+from autograder.reports.files import write_atomically
+from autograder.runners.executor import Executor
 from autograder.runners.pool import Lost, run_jobs
 
-__all__ = ["ClassOptions", "ClassReport", "Row", "Runner", "grade_class"]
+__all__ = ["Runner", "grade_class"]
 
 _PATIENCE = 120.0  # seconds beyond its time limit after which a submission's worker is given up
 _KEPT_BYTES = 8 << 20  # submitted files larger than this (outputs) are not copied
 
 Runner = Callable[..., Iterator[tuple[Found, Graded | Lost]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassOptions:
-    """How a class is graded; the times are in seconds."""
-
-    workers: int = 0  # 0: one for each processor
-    grading: GradingOptions = field(default_factory=GradingOptions)
-    only: tuple[str, ...] = ()
-    roster: tuple[str, ...] = ()
-    due: Mapping[str, str] | None = None
-    late: str = ""  # nbgrader's penalty for late submissions; empty: what nbgrader_config.py says
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the results: a student, a notebook, and what stands in the gradebook."""
-
-    result: Result
-    key: str
-    lms_id: str
-    penalty: float
-    total: float  # points in the gradebook, those given by people included, before the penalty
-    late_seconds: float
-
-
-@dataclass(frozen=True)
-class ClassReport:
-    """What grading a class gave."""
-
-    assignments: tuple[Assignment, ...]
-    rows: tuple[Row, ...]
-    refused: tuple[Refusal, ...]
-    executor: str
-    workers: int
-    seconds: float
-    broken: tuple[str, ...]  # submissions on which the grader itself failed
 
 
 def grade_class(
@@ -78,7 +44,8 @@ def grade_class(
     catalogue: Catalogue,
     make_executor: Callable[[], Executor],
     executor_name: str,
-    options: ClassOptions | None = None,
+    options: GradeOptions,
+    roster: Sequence[str] = (),
     runner: Runner = run_jobs,
     on_start: Callable[[int], None] = lambda _: None,
     on_result: Callable[[Result], None] = lambda _: None,
@@ -97,6 +64,8 @@ def grade_class(
         What it is called in the report.
     options
         Limits, dates and which notebooks.
+    roster
+        Students who get a row, whether they handed something in or not.
     runner
         What spreads the work: :func:`autograder.runners.pool.run_jobs` or one with the same parameters.
     on_start, on_result
@@ -109,22 +78,23 @@ def grade_class(
     """
     import time
 
-    options = options or ClassOptions()
     workers = options.workers or processors()
     started = time.monotonic()
-    rows: list[Row] = []
+    rows: list[GradebookRow] = []
     broken: list[str] = []
     with (
-        open_gradebook(out, due=dict(options.due or {}), penalty=options.late) as grades,
+        open_gradebook(out, due=dict(options.due), penalty=options.late) as grades,
         tempfile.TemporaryDirectory(prefix="incoming-") as scratch,
     ):
         names, only = catalogue.names, options.only
-        room = collect(submissions, names, scratch=Path(scratch), only=only, roster=options.roster)
+        room = collect(submissions, names, scratch=Path(scratch), only=only, roster=roster)
         known = {name: catalogue.load(name) for name in dict.fromkeys(found.notebook for found in room.found)}
         _prepare(grades, known, room)
         on_start(len(room.found))
-        setup = Setup(known, make_executor, options.grading, out / "cache")
-        for graded, infrastructure in _graded(room, setup, known, runner, workers):
+        start = partial(Grader, known, make_executor, options, out / "cache")
+        for graded, infrastructure in _graded(
+            room, start, known, runner, workers=workers, limit=options.time_limit + _PATIENCE
+        ):
             if infrastructure:
                 broken.append(f"{graded.found.student}/{graded.found.notebook}: {graded.result.reason}")
             rows.append(_keep(graded, known[graded.found.notebook], grades, out))
@@ -134,6 +104,7 @@ def grade_class(
         tuple(known.values()),
         tuple(rows),
         room.refused,
+        grader_version(),
         executor_name,
         workers,
         time.monotonic() - started,
@@ -153,22 +124,27 @@ def _prepare(grades: Grades, known: Mapping[str, Assignment], room: Classroom) -
 
 
 def _graded(
-    room: Classroom, setup: Setup, known: Mapping[str, Assignment], runner: Runner, workers: int
+    room: Classroom,
+    start: Callable[[], Grader],
+    known: Mapping[str, Assignment],
+    runner: Runner,
+    *,
+    workers: int,
+    limit: float,
 ) -> Iterator[tuple[Graded, bool]]:
     """Yield every submission's result, and whether the grader itself failed on it."""
     for found in room.found:
         if found.path is None:
             yield rejected(found, known[found.notebook], found.reason), False
     jobs = [found for found in room.found if found.path is not None]
-    limit = setup.options.time_limit + _PATIENCE
-    for found, outcome in runner(setup, jobs, workers=min(workers, max(1, len(jobs))), limit=limit):
+    for found, outcome in runner(start, jobs, workers=min(workers, max(1, len(jobs))), limit=limit):
         if isinstance(outcome, Lost):
             yield failed(found, known[found.notebook], outcome.reason), True
         else:
             yield outcome, outcome.broken
 
 
-def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> Row:
+def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> GradebookRow:
     """Write what one submission gave: files first, its row in the gradebook last."""
     found, result = graded.found, graded.result
     if found.timestamp and parse_timestamp(found.timestamp) is None:
@@ -181,7 +157,7 @@ def _keep(graded: Graded, assignment: Assignment, grades: Grades, out: Path) -> 
     stamp = found.timestamp if parse_timestamp(found.timestamp) else ""
     recorded = grades.record(result, timestamp=stamp, changed=changed)
     write_feedback(result, assignment, out / "feedback" / found.student, penalty=recorded.penalty)
-    row = Row(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
+    row = GradebookRow(result, graded.key, found.lms_id, recorded.penalty, recorded.total, recorded.late_seconds)
     keep(row, out)
     return row
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from autograder.grading.unpack import Refusal, safe_name, unpack
+from autograder.grading.unpack import safe_name, unpack
+from autograder.model import Refusal
 from course_lib.errors import CourseError
 
 __all__ = ["Classroom", "Found", "SubmissionsError", "collect"]

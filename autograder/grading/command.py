@@ -3,57 +3,60 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from autograder.authoring.assignments import course_catalogue
-from autograder.authoring.sources import course_root
-from autograder.grading.classroom import ClassOptions, ClassReport, Runner, grade_class
-from autograder.grading.score import Executor
-from autograder.grading.submission import GradingOptions
+from autograder.authoring.format import course_root, resolve_names
+from autograder.grading.classroom import Runner, grade_class
+from autograder.grading.options import GradeOptions, GradingError
 from autograder.model import Result
-from autograder.reports.class_report import write_report
+from autograder.reports.class_report import ClassReport, write_report
 from autograder.reports.tables import write_exports
+from autograder.runners.executor import Executor
 from autograder.runners.pool import run_jobs
-from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CommandOptions", "GradingError", "choose_executor", "read_roster", "run_command"]
+    from autograder.sandbox.engine import SandboxName
+
+__all__ = ["choose_executor", "grade_command", "read_roster"]
 
 
-class GradingError(CourseError):
-    """The command was given something it cannot work with."""
+def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: Path | None = None) -> int:
+    """Grade a class into ``out`` and say so on the terminal: the command ``grade``.
 
+    Parameters
+    ----------
+    submissions
+        A folder with a folder for each student, or a zip file from Canvas or Moodle.
+    out
+        Folder for gradebook, feedback and reports; an earlier run there is continued.
+    options
+        How.
+    root
+        The course's folder; by default the one around the current folder.
 
-@dataclass(frozen=True)
-class CommandOptions:
-    """What was said on the command line; see :func:`autograder.grading.submission.grade_command`."""
+    Returns
+    -------
+    int
+        0 when every submission has a result, rejected ones included; 1 when the grader itself failed on one.
 
-    workers: int
-    executor: str
-    address: str
-    sandbox: str
-    only: tuple[str, ...]
-    roster: Path | None
-    due: Mapping[str, str]
-    late: str
-    root: Path | None
-    grading: GradingOptions
-
-
-def run_command(submissions: Path, out: Path, options: CommandOptions) -> int:
-    """Grade the class and return the exit code; see :func:`autograder.grading.submission.grade_command`."""
+    Raises
+    ------
+    CourseError
+        Nothing could be graded at all.
+    """
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
-    _require_sane(options)
-    catalogue = course_catalogue(options.root or course_root())
+    catalogue = course_catalogue(root or course_root())
+    options = replace(options, only=tuple(resolve_names(options.only, catalogue.names)))
     make_executor, name, warning = choose_executor(options.sandbox)
     if warning:
         console.print(f"[yellow]{warning}[/yellow]")
@@ -64,26 +67,20 @@ def run_command(submissions: Path, out: Path, options: CommandOptions) -> int:
             catalogue=catalogue,
             make_executor=make_executor,
             executor_name=name,
-            options=ClassOptions(
-                workers=options.workers,
-                grading=options.grading,
-                only=_known(options.only, catalogue.names),
-                roster=read_roster(options.roster) if options.roster else (),
-                due=options.due,
-                late=options.late,
-            ),
+            options=options,
+            roster=read_roster(options.roster) if options.roster else (),
             runner=_runner(options),
             on_start=on_start,
             on_result=on_result,
         )
-    limits = {k: v for k, v in asdict(options.grading).items() if k != "force"} | {"sandbox": options.sandbox}
+    limits = {name: getattr(options, name) for name in ("time_limit", "cell_limit", "sandbox")}
     write_exports(report.rows, report.assignments, out)
     write_report(report, out, limits=limits)
     _conclude(console, report, out)
     return 1 if report.broken else 0
 
 
-def _runner(options: CommandOptions) -> Runner:
+def _runner(options: GradeOptions) -> Runner:
     """Return what spreads the work."""
     if options.executor == "local":
         return run_jobs
@@ -103,15 +100,15 @@ def choose_executor(sandbox: str) -> tuple[Callable[[], Executor], str, str]:
     import sys
 
     from autograder.runners.kernel import PlainKernel
-    from autograder.runners.sandbox import SandboxedFactory
+    from autograder.runners.sandbox import Sandboxed
     from autograder.sandbox import capabilities
 
     if sandbox != "none":
         chosen = capabilities().choose(sandbox)
-        return SandboxedFactory(chosen), f"twin, {chosen}", ""
+        return partial(Sandboxed, cast("SandboxName", chosen), probed=True), f"twin, {chosen}", ""
     warning = "No sandbox: submissions run as ordinary programs that can read, write and send whatever you can."
     if sys.platform == "linux":
-        return SandboxedFactory("none"), "twin, none", warning
+        return partial(Sandboxed, "none"), "twin, none", warning
     return PlainKernel, PlainKernel.name, warning + " Nor is there a twin on this system: the tests run among them."
 
 
@@ -136,30 +133,6 @@ def read_roster(path: Path) -> tuple[str, ...]:
     else:
         names = lines
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
-
-
-def _require_sane(options: CommandOptions) -> None:
-    limits = {"--time-limit": options.grading.time_limit, "--cell-limit": options.grading.cell_limit}
-    for flag, seconds in limits.items():
-        if not seconds > 0:
-            raise GradingError(f"{flag} is {seconds:g}.", expected="seconds above 0", next_step="give another number")
-    if options.workers < 0:
-        raise GradingError(f"--workers is {options.workers}.", expected="1 or more", next_step="leave it out")
-    choices = {
-        "--executor": (options.executor, ("local", "ray")),
-        "--sandbox": (options.sandbox, ("auto", "bwrap", "none")),
-        "--late": (options.late, ("", "none", "zero")),
-    }
-    for flag, (value, known) in choices.items():
-        if value not in known:
-            wanted = ", ".join(word for word in known if word)
-            raise GradingError(f"{flag} is {value!r}.", expected=f"one of {wanted}", next_step="choose one of them")
-
-
-def _known(only: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    from autograder.authoring.sources import resolve_names
-
-    return tuple(resolve_names(only, names)) if only else ()
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import write_atomically
 from autograder.model import CheckResult, Result
+from autograder.reports.files import write_atomically
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Grades:
         return total
 
     def _write_comments(self, result: Result, notebook: SubmittedNotebook) -> None:
-        """Leave the first thing to mend as the automatic comment of each solution cell."""
+        """Leave the first thing to correct as the automatic comment of each solution cell."""
         said = comments_of(result.checks)
         for comment in notebook.comments:
             comment.auto_comment = said.get(comment.cell.name) or (result.reason or None)
@@ -248,7 +248,7 @@ class Grades:
 
 
 def comments_of(checks: Iterable[CheckResult]) -> dict[str, str]:
-    """Return for each solution or answer cell the first message that says what to mend.
+    """Return for each solution or answer cell the first message that says what to correct.
 
     The cell ``ex-1-2`` belongs to the checks of exercise 1.2; an answer that is graded by hand is its own cell.
     """

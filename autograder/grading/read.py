@@ -31,7 +31,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Submission:
-    """A file that can be graded: its cells, its digest, and what was mended while reading it."""
+    """A file that can be graded: its cells, its digest, and what was repaired while reading it."""
 
     notebook: NotebookNode = field(repr=False)
     digest: str

@@ -1,4 +1,4 @@
-"""Make the notebook to run: the learner's cells in the learner's order, the course's cells as they were released.
+"""Repair a submission before it runs: the learner's cells in the learner's order, the course's cells as released.
 
 What a learner (or an editor) may do to a notebook, and what happens to it here:
 
@@ -24,20 +24,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.assignments import Assignment, grade_id_of, is_locked
-from autograder.authoring.sources import grading
+from autograder.authoring.assignments import Assignment, grade_id_of, is_locked, release_ids
+from autograder.authoring.format import grading
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["Mended", "mend", "release_ids"]
+__all__ = ["Repaired", "repair"]
 
 _DEFINED = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)", re.M)
 _PYTHON = {"python", "python3", "ipython", ""}
 
 
 @dataclass(frozen=True)
-class Mended:
+class Repaired:
     """A submission that can be run: hidden tests are in place, so it must not be shown to learners."""
 
     notebook: NotebookNode = field(repr=False)
@@ -54,12 +54,12 @@ class _Slot:
     learner: bool = True  # False: put in from the release
 
 
-def mend(submitted: NotebookNode, assignment: Assignment) -> Mended:
+def repair(submitted: NotebookNode, assignment: Assignment) -> Repaired:
     """Return the notebook to run for a submission of ``assignment``."""
-    return _Mender(submitted, assignment).run()
+    return _Repairer(submitted, assignment).run()
 
 
-class _Mender:
+class _Repairer:
     """One notebook on its way from what was handed in to what is run."""
 
     def __init__(self, submitted: NotebookNode, assignment: Assignment) -> None:
@@ -70,7 +70,7 @@ class _Mender:
         self.slots = [_Slot(copy.deepcopy(cell)) for cell in submitted.cells]
         self.repairs: list[str] = []
 
-    def run(self) -> Mended:
+    def run(self) -> Repaired:
         self._note_kernel()
         self._claim_by_grade_id()
         self._split_merged()
@@ -82,7 +82,7 @@ class _Mender:
         self._move_early_checks()
         self._put_back_missing()
         untouched = frozenset(self._untouched())
-        return Mended(self._finished(), tuple(dict.fromkeys(self.repairs)), untouched)
+        return Repaired(self._finished(), tuple(dict.fromkeys(self.repairs)), untouched)
 
     def _note_kernel(self) -> None:
         language = self.kernel.get("language", "")
@@ -302,11 +302,6 @@ class _Mender:
         given, right = (meta.get("points") if isinstance(meta, dict) else None), grading(self.graded[slot.place or 0])
         if right.get("grade") and given is not None and given != right.get("points"):
             self.repairs.append(f"The points of {name} had been changed to {given!s:.20}; they were restored.")
-
-
-def release_ids(release: NotebookNode) -> list[str]:
-    """Return an id for each cell of a release: its own, or one made from its number where it has none."""
-    return [cell.get("id") or f"cell-{number}" for number, cell in enumerate(release.cells)]
 
 
 def _text(cell: NotebookNode) -> str:

@@ -14,16 +14,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment, grade_id_of
 from autograder.model import Check, CheckResult
+from autograder.runners.executor import Executed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["SCORE_MIME", "Executed", "Executor", "score"]
+__all__ = ["SCORE_MIME", "score"]
 
 SCORE_MIME = "application/vnd.mlops-course.score+json"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -32,43 +32,6 @@ _CELL_FRAME = re.compile(r"Cell In\[(\d+)\]")
 _LONGEST_MESSAGE = 600
 _OWN_WORDS = {"AssertionError", "CheckFailed"}
 _GRADER_WORDS = {"CellTimeoutError", "DeadKernelError", "NotDefined", "NotAValue", "UnsafePickle"}
-
-
-@dataclass(frozen=True)
-class Executed:
-    """A notebook after it ran."""
-
-    notebook: NotebookNode = field(repr=False)
-    seconds: float
-    peak_mb: float
-    died: str = ""  # why not every cell ran; empty if they all did
-    ran: frozenset[str] = frozenset()  # ids of the cells that ran to their end
-    remote: frozenset[str] | None = None  # ids of checks whose error the learner's code raised; None: nobody knows
-
-
-class Executor(Protocol):
-    """Whatever can run a notebook. ``nbgrader`` metadata tell which cells are the course's."""
-
-    @property
-    def name(self) -> str:
-        """A word for reports and for the key of the cache."""
-
-    def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
-        """Run every code cell in order; a cell that fails doesn't stop the ones after it.
-
-        Parameters
-        ----------
-        notebook
-            A mended submission, changed in place: outputs are stored in its cells. Cells that come from the release
-            have the id they have there.
-        release
-            The notebook as released, with hidden tests.
-        time_limit, cell_limit
-            Seconds for the notebook and for each cell.
-        """
-
-    def close(self) -> None:
-        """End what the executor has started."""
 
 
 def score(executed: Executed, assignment: Assignment, *, untouched: Iterable[str] = ()) -> tuple[CheckResult, ...]:

@@ -8,18 +8,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.authoring.assignments import Assignment, Catalogue
-from autograder.grading.cache import write_atomically
 from autograder.grading.gradebook import open_gradebook
-from autograder.model import Check, CheckResult, Result
+from autograder.model import Check, CheckResult, GradebookRow, Result
 from autograder.reports.feedback import write_feedback
+from autograder.reports.files import write_atomically
 from autograder.reports.tables import write_exports
 from course_lib.errors import CourseError
-
-if TYPE_CHECKING:
-    from autograder.grading.classroom import Row
 
 __all__ = ["ResultsError", "export", "feedback", "keep", "read_rows"]
 
@@ -28,12 +25,12 @@ class ResultsError(CourseError):
     """There is nothing to make feedback or tables from."""
 
 
-def keep(row: Row, folder: Path) -> None:
+def keep(row: GradebookRow, folder: Path) -> None:
     """Write down what one submission gave, whole or not at all."""
     write_atomically(_place(folder, row.result), json.dumps(asdict(row), ensure_ascii=False))
 
 
-def read_rows(folder: Path) -> list[Row]:
+def read_rows(folder: Path) -> list[GradebookRow]:
     """Return the rows of every submission graded into ``folder``, by student and notebook.
 
     Raises
@@ -76,15 +73,13 @@ def _place(folder: Path, result: Result) -> Path:
     return folder / "results" / result.student / f"{result.notebook}.json"
 
 
-def _row(path: Path) -> Row:
-    from autograder.grading.classroom import Row
-
+def _row(path: Path) -> GradebookRow:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        told = values.pop("result")
-        checks = tuple(CheckResult(Check(**c["check"]), c["points"], c["message"]) for c in told.pop("checks"))
-        told["repairs"] = tuple(told["repairs"])
-        return Row(Result(**told, checks=checks), **values)
+        result = values.pop("result")
+        checks = tuple(CheckResult(Check(**c["check"]), c["points"], c["message"]) for c in result.pop("checks"))
+        result["repairs"] = tuple(result["repairs"])
+        return GradebookRow(Result(**result, checks=checks), **values)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ResultsError(
             f"{path} is damaged: {error}",

@@ -1,6 +1,6 @@
 """One submission → one :class:`~autograder.model.Result`, whatever was handed in.
 
-:func:`grade_submission` is the whole path for one file: read, mend, run, score. :func:`grade_found` adds what a class
+:func:`grade_submission` is the whole path for one file: read, repair, run, score. :func:`grade_found` adds what a class
 needs around it: the cache, and the notebook that an instructor opens in the formgrader. Neither raises because of a
 submission.
 """
@@ -8,7 +8,7 @@ submission.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from autograder.authoring.assignments import Assignment, grade_id_of
 from autograder.grading.cache import Cache, Entry, key_of
 from autograder.grading.collect import Found
+from autograder.grading.options import GradeOptions
 from autograder.grading.read import Rejected, read_submission
-from autograder.grading.repair import Mended, mend
-from autograder.grading.score import Executed, Executor, score
+from autograder.grading.repair import Repaired, repair
+from autograder.grading.score import score
 from autograder.model import CheckResult, Result
+from autograder.runners.executor import Executed, Executor
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -27,25 +29,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Graded",
     "Grader",
-    "GradingOptions",
-    "Setup",
     "failed",
-    "grade_command",
     "grade_found",
     "grade_submission",
     "rejected",
 ]
 
 NOTICE = "graded-notice"  # metadata key of the cell that tells an instructor why a notebook has no grades
-
-
-@dataclass(frozen=True, kw_only=True)
-class GradingOptions:
-    """Limits of one submission, in seconds, and whether results of earlier runs may be used."""
-
-    time_limit: float = 300.0
-    cell_limit: float = 60.0
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,40 +49,33 @@ class Graded:
     notebook: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What a worker needs: sent to it once. Calling it gives what grades."""
-
-    assignments: Mapping[str, Assignment]
-    make_executor: Callable[[], Executor]
-    options: GradingOptions
-    cache: Path | None
-
-    def __call__(self) -> Grader:
-        """Start the executor and return what grades one submission after the other."""
-        return Grader(self)
-
-
 class Grader:
     """Grades one submission after the other in one executor; close it at the end."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.executor = setup.make_executor()
-        self.cache = Cache(setup.cache)
+    def __init__(
+        self,
+        assignments: Mapping[str, Assignment],
+        make_executor: Callable[[], Executor],
+        options: GradeOptions,
+        cache: Path | None,
+    ) -> None:
+        self.assignments, self.options = assignments, options
+        self.make_executor = make_executor
+        self.executor = make_executor()
+        self.cache = Cache(cache)
 
     def __call__(self, found: Found) -> Graded:
         """Grade ``found``; when the executor breaks, try once more with a new one."""
         graded = self._grade(found)
         if graded.broken:
             self.close()
-            self.executor = self.setup.make_executor()
+            self.executor = self.make_executor()
             graded = self._grade(found)
         return graded
 
     def _grade(self, found: Found) -> Graded:
-        assignment, options = self.setup.assignments[found.notebook], self.setup.options
-        return grade_found(found, assignment, executor=self.executor, options=options, cache=self.cache)
+        assignment = self.assignments[found.notebook]
+        return grade_found(found, assignment, executor=self.executor, options=self.options, cache=self.cache)
 
     def close(self) -> None:
         """End what the executor has started."""
@@ -100,7 +83,7 @@ class Grader:
 
 
 def grade_submission(
-    path: Path, assignment: Assignment, *, executor: Executor, student: str = "", options: GradingOptions | None = None
+    path: Path, assignment: Assignment, *, executor: Executor, student: str = "", options: GradeOptions | None = None
 ) -> Result:
     """Grade the file at ``path`` and return what it earned; never raises because of what the file holds.
 
@@ -118,11 +101,11 @@ def grade_submission(
         Limits.
     """
     found = Found(student, assignment.name, path, path.name)
-    return grade_found(found, assignment, executor=executor, options=options or GradingOptions()).result
+    return grade_found(found, assignment, executor=executor, options=options or GradeOptions()).result
 
 
 def grade_found(
-    found: Found, assignment: Assignment, *, executor: Executor, options: GradingOptions, cache: Cache | None = None
+    found: Found, assignment: Assignment, *, executor: Executor, options: GradeOptions, cache: Cache | None = None
 ) -> Graded:
     """Grade one submission of a class; see :func:`grade_submission`."""
     try:
@@ -132,19 +115,19 @@ def grade_found(
         return replace(failed(found, assignment, reason), broken=True)
 
 
-def _grade(found: Found, assignment: Assignment, executor: Executor, options: GradingOptions, cache: Cache) -> Graded:
+def _grade(found: Found, assignment: Assignment, executor: Executor, options: GradeOptions, cache: Cache) -> Graded:
     if found.path is None:
         return rejected(found, assignment, found.reason)
     submission = read_submission(found.path)
     if isinstance(submission, Rejected):
         return rejected(found, assignment, submission.reason, submission.digest)
-    mended = mend(submission.notebook, assignment)
+    repaired = repair(submission.notebook, assignment)
     limits = executor.name, options.time_limit, options.cell_limit
-    key = key_of(mended.notebook, assignment.graded, (*limits, _solutions(assignment)))
+    key = key_of(repaired.notebook, assignment.graded, (*limits, _solutions(assignment)))
     entry = None if options.force else cache.get(key)
     fresh = entry is None
     if entry is None:
-        entry = _run(mended, assignment, executor, options)
+        entry = _run(repaired, assignment, executor, options)
         cache.put(key, entry)
     result = Result(
         found.student,
@@ -152,7 +135,7 @@ def _grade(found: Found, assignment: Assignment, executor: Executor, options: Gr
         "failed" if entry.died else "graded",
         _checks(entry, assignment),
         entry.died,
-        (*found.notes, *submission.repairs, *mended.repairs),
+        (*found.notes, *submission.repairs, *repaired.repairs),
         entry.seconds,
         entry.peak_mb,
         submission.digest,
@@ -167,14 +150,12 @@ def _solutions(assignment: Assignment) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-def _run(mended: Mended, assignment: Assignment, executor: Executor, options: GradingOptions) -> Entry:
-    prepare = getattr(executor, "prepare", None)  # what all submissions share, for executors that can share
-    if prepare is not None:
-        prepare(assignment)
+def _run(repaired: Repaired, assignment: Assignment, executor: Executor, options: GradeOptions) -> Entry:
+    executor.prepare(assignment)
     executed: Executed = executor.run(
-        mended.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
+        repaired.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
     )
-    checks = score(executed, assignment, untouched=mended.untouched)
+    checks = score(executed, assignment, untouched=repaired.untouched)
     rows = tuple((c.check.grade_id, c.points, c.message) for c in checks)
     return Entry(rows, executed.died, executed.seconds, executed.peak_mb, _autograded(executed.notebook))
 
@@ -217,68 +198,3 @@ def _notice(assignment: Assignment, reason: str) -> str:
     text = "**This submission could not be graded.** " + reason.replace("<", "&lt;")
     notebook.cells = [new_markdown_cell(text, id=NOTICE), *notebook.cells]
     return _autograded(notebook)
-
-
-def grade_command(
-    submissions: Path,
-    *,
-    out: Path,
-    workers: int = 0,
-    executor: str = "local",
-    address: str = "",
-    sandbox: str = "auto",
-    force: bool = False,
-    time_limit: float = 300.0,
-    cell_limit: float = 60.0,
-    only: Sequence[str] = (),
-    roster: Path | None = None,
-    due: Mapping[str, str] | None = None,
-    late: str = "",
-    root: Path | None = None,
-) -> int:
-    """Grade a class into ``out`` and say so on the terminal: the command ``grade``.
-
-    Parameters
-    ----------
-    submissions
-        A folder with a folder for each student, or a zip file from Canvas or Moodle.
-    out
-        Folder for gradebook, feedback and reports; an earlier run there is continued.
-    workers
-        Processes at a time; 0: one for each processor.
-    executor
-        What spreads the work: ``local``, processes of this machine, or ``ray``, those of a Ray cluster.
-    address
-        Of the cluster's head; by default a cluster of this machine.
-    sandbox
-        ``auto`` (the best this machine has), ``bwrap``, or ``none`` (submissions can do whatever you can do).
-    force
-        Run every notebook again, also those whose results are known.
-    time_limit, cell_limit
-        Seconds for a notebook and for each of its cells.
-    only
-        Grade these notebooks; by default those that were handed in.
-    roster
-        A text file with a student on each line, or a CSV file with a column ``student``: each gets a row.
-    due, late
-        Due dates by notebook, and nbgrader's penalty for being late (``none`` or ``zero``).
-    root
-        The course's folder; by default the one around the current folder.
-
-    Returns
-    -------
-    int
-        0 when every submission has a result, rejected ones included; 1 when the grader itself failed on one.
-
-    Raises
-    ------
-    CourseError
-        Nothing could be graded at all.
-    """
-    from autograder.grading.command import CommandOptions, run_command
-
-    options = CommandOptions(
-        workers, executor, address, sandbox, tuple(only), roster, dict(due or {}), late, root,
-        GradingOptions(time_limit=time_limit, cell_limit=cell_limit, force=force),
-    )  # fmt: skip
-    return run_command(submissions, out, options)

@@ -7,9 +7,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from autograder.model import Refusal
 from course_lib.errors import CourseError
 
-__all__ = ["ArchiveError", "ArchiveLimits", "Refusal", "safe_name", "unpack"]
+__all__ = ["ArchiveError", "ArchiveLimits", "safe_name", "unpack"]
 
 _CHUNK = 1 << 20
 _RATIO_FROM = 10 << 20  # a small file may compress 1000:1 by nature (a notebook of blanks); a big one is a bomb
@@ -23,14 +24,6 @@ class ArchiveLimits:
     file_bytes: int = 256 << 20
     total_bytes: int = 4 << 30
     ratio: int = 200  # of a file's size to its compressed size
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A file that was not accepted, and why."""
-
-    path: str
-    reason: str
 
 
 class ArchiveError(CourseError):

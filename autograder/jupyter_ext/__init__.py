@@ -17,14 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-__all__ = ["CONFIG", "notebooks_below"]
+__all__ = ["CONFIG"]
 
 CONFIG = Path(__file__).parent / "config"
-
-
-def notebooks_below(root: Path) -> Path | None:
-    """Return the folder with the course's notebooks in the folder that JupyterLab shows; ``None`` if there is none."""
-    return next((folder for folder in (root / "notebooks", root) if any(folder.glob("[0-9][0-9]_*.ipynb"))), None)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -34,6 +29,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     """Serve the page, and tell every kernel that this server will start where the progress is kept."""
     from autograder.jupyter_ext.handlers import handlers
+    from autograder.jupyter_ext.overview import notebooks_below
     from course_lib import progress
 
     root = Path(server.root_dir)

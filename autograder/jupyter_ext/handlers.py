@@ -13,8 +13,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_escape, url_path_join
 from tornado import web
 
-from autograder.jupyter_ext import notebooks_below
-from autograder.jupyter_ext.overview import next_step, notebook_states
+from autograder.jupyter_ext.overview import next_step, notebook_states, notebooks_below
 from course_lib import engines, progress
 
 __all__ = ["handlers"]

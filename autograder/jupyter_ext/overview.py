@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from autograder.authoring.sources import NAMES, spec_of
+from autograder.authoring.format import NAMES, spec_of
 from autograder.course.model import title_of
 from autograder.grading.read import Rejected, read_submission
 from autograder.model import NotebookSpec
 from course_lib import progress
 
-__all__ = ["ExerciseState", "NextStep", "NotebookState", "next_step", "notebook_states"]
+__all__ = ["ExerciseState", "NextStep", "NotebookState", "next_step", "notebook_states", "notebooks_below"]
 
 
 @dataclass(frozen=True)
@@ -146,3 +146,8 @@ def _exercises(spec: NotebookSpec, outcomes: Mapping[str, progress.Outcome]) -> 
         status: progress.Status = last.status if last else "open"
         states.append(ExerciseState(exercise.number, exercise.title, visible, status, last.at if last else None))
     return states
+
+
+def notebooks_below(root: Path) -> Path | None:
+    """Return the folder with the course's notebooks in the folder that JupyterLab shows; ``None`` if there is none."""
+    return next((folder for folder in (root / "notebooks", root) if any(folder.glob("[0-9][0-9]_*.ipynb"))), None)

@@ -7,16 +7,15 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import grader_version, write_atomically
+from autograder.model import GradebookRow, Refusal
+from autograder.reports.files import write_atomically
 
-if TYPE_CHECKING:
-    from autograder.grading.classroom import ClassReport, Row
-
-__all__ = ["report_html", "summary", "write_report"]
+__all__ = ["ClassReport", "report_html", "summary", "write_report"]
 
 _BINS = 5  # of the share of an exercise's points, besides exactly zero and exactly full
 _MOST_MESSAGES = 8  # for each exercise
@@ -34,6 +33,20 @@ td.n,th.n{text-align:right;white-space:nowrap}
 """
 
 
+@dataclass(frozen=True)
+class ClassReport:
+    """What grading a class gave."""
+
+    assignments: tuple[Assignment, ...]
+    rows: tuple[GradebookRow, ...]
+    refused: tuple[Refusal, ...]
+    grader: str  # its version
+    executor: str
+    workers: int
+    seconds: float
+    broken: tuple[str, ...]  # submissions on which the grader itself failed
+
+
 def write_report(report: ClassReport, folder: Path, *, limits: dict[str, Any]) -> None:
     """Write ``report.json`` and ``report.html`` into ``folder``; ``limits`` are quoted in both."""
     values = summary(report, limits=limits)
@@ -49,7 +62,7 @@ def summary(report: ClassReport, *, limits: dict[str, Any]) -> dict[str, Any]:
     slowest = sorted(ran, key=lambda row: -row.result.seconds)[:_SLOWEST]
     return {
         "grader": {
-            "version": grader_version(),
+            "version": report.grader,
             "executor": report.executor,
             "workers": report.workers,
             "seconds": round(report.seconds, 2),
@@ -73,18 +86,18 @@ def summary(report: ClassReport, *, limits: dict[str, Any]) -> dict[str, Any]:
         "failed": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "failed"],
         "rejected": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "rejected"],
         "refused_files": [{"path": refusal.path, "reason": refusal.reason} for refusal in report.refused],
-        "mended": [{**_who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
+        "repairs": [{**_who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
         "late": [{**_who(r), "seconds": r.late_seconds, "penalty": r.penalty} for r in rows if r.late_seconds > 0],
         "identical": _identical(rows),
         "grader_failures": list(report.broken),
     }
 
 
-def _who(row: Row) -> dict[str, str]:
+def _who(row: GradebookRow) -> dict[str, str]:
     return {"student": row.result.student, "notebook": row.result.notebook}
 
 
-def _notebook(assignment: Assignment, rows: Sequence[Row]) -> dict[str, Any]:
+def _notebook(assignment: Assignment, rows: Sequence[GradebookRow]) -> dict[str, Any]:
     graded = [row.result for row in rows if row.result.status != "rejected"]
     scores = sorted(result.score for result in graded)
     return {
@@ -98,7 +111,7 @@ def _notebook(assignment: Assignment, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _exercise(number: str, assignment: Assignment, rows: Sequence[Row]) -> dict[str, Any]:
+def _exercise(number: str, assignment: Assignment, rows: Sequence[GradebookRow]) -> dict[str, Any]:
     exercise = next(e for e in assignment.spec.exercises if e.number == number)
     shares: list[float] = []
     messages: dict[str, list[str]] = defaultdict(list)
@@ -110,14 +123,14 @@ def _exercise(number: str, assignment: Assignment, rows: Sequence[Row]) -> dict[
         shares.append(earned / exercise.points if exercise.points else 1.0)
         if missed := next((c for c in checks if not c.passed), None):
             messages[re.sub(r"\d+(?:[.,]\d+)*", "#", missed.message)].append(missed.message)
-    common = sorted(messages.values(), key=lambda said: (-len(said), said[0]))[:_MOST_MESSAGES]
+    common = sorted(messages.values(), key=lambda texts: (-len(texts), texts[0]))[:_MOST_MESSAGES]
     return {
         "number": number,
         "title": exercise.title,
         "points": exercise.points,
         "mean_share": round(sum(shares) / len(shares), 3) if shares else None,
         "distribution": _distribution(shares),
-        "messages": [{"message": said[0], "count": len(said)} for said in common],
+        "messages": [{"message": texts[0], "count": len(texts)} for texts in common],
     }
 
 
@@ -128,9 +141,9 @@ def _distribution(shares: Sequence[float]) -> list[dict[str, Any]]:
     return [{"share": label, "count": n} for label, n in [("0 %", counts["0"]), *between, ("100 %", counts["1"])]]
 
 
-def _identical(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _identical(rows: Sequence[GradebookRow]) -> list[dict[str, Any]]:
     """Group students whose cells are the same, apart from those who handed in the notebook as they got it."""
-    groups: dict[str, list[Row]] = defaultdict(list)
+    groups: dict[str, list[GradebookRow]] = defaultdict(list)
     for row in rows:
         if row.key and row.result.score > 0:
             groups[row.key].append(row)
@@ -164,7 +177,9 @@ def report_html(values: dict[str, Any]) -> str:
     groups = [{"notebook": g["notebook"], "students": ", ".join(g["students"])} for g in values["identical"]]
     body.append(_table("Identical submissions", groups))
     body.append(_table("Slowest", values["slowest"]))
-    body.append(_table("Mended", [{**m, "repairs": " ".join(m["repairs"])} for m in values["mended"]]))
+    body.append(
+        _table("Repairs made before grading", [{**m, "repairs": " ".join(m["repairs"])} for m in values["repairs"]])
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import write_atomically
 from autograder.model import CheckResult, Exercise, Result
+from autograder.reports.files import write_atomically
 
 __all__ = ["feedback_html", "feedback_markdown", "write_feedback"]
 
@@ -51,7 +51,7 @@ def feedback_html(result: Result, assignment: Assignment, *, penalty: float = 0.
         body.append(f"<h2><span>Written answers</span></h2><ul>{''.join(map(_item, manual))}</ul>")
     if result.repairs:
         items = "".join(f"<li>{_e(repair)}</li>" for repair in result.repairs)
-        body.append(f"<h2><span>What was mended before grading</span></h2><ul>{items}</ul>")
+        body.append(f"<h2><span>Repairs made before grading</span></h2><ul>{items}</ul>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -79,7 +79,7 @@ def feedback_markdown(result: Result, assignment: Assignment, *, penalty: float 
     if manual := [c for c in result.checks if c.check.kind == "manual"]:
         lines += ["", "## Written answers", "", *(_bullet(check) for check in manual)]
     if result.repairs:
-        lines += ["", "## What was mended before grading", "", *(f"- {_line(repair)}" for repair in result.repairs)]
+        lines += ["", "## Repairs made before grading", "", *(f"- {_line(repair)}" for repair in result.repairs)]
     return "\n".join(lines) + "\n"
 
 

@@ -6,21 +6,17 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment
-from autograder.grading.cache import write_atomically
-from autograder.model import Result
-
-if TYPE_CHECKING:
-    from autograder.grading.classroom import Row
+from autograder.model import GradebookRow, Result
+from autograder.reports.files import write_atomically
 
 __all__ = ["canvas_csv", "grades_csv", "moodle_csv", "write_exports"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_exports(rows: Sequence[Row], assignments: Sequence[Assignment], folder: Path) -> None:
+def write_exports(rows: Sequence[GradebookRow], assignments: Sequence[Assignment], folder: Path) -> None:
     """Write ``grades.csv``, ``canvas.csv`` and one ``moodle/NAME.csv`` for each notebook into ``folder``."""
     write_atomically(folder / "grades.csv", grades_csv(rows, assignments))
     write_atomically(folder / "canvas.csv", canvas_csv(rows, assignments))
@@ -30,7 +26,7 @@ def write_exports(rows: Sequence[Row], assignments: Sequence[Assignment], folder
             write_atomically(folder / "moodle" / f"{assignment.name}.csv", moodle_csv(own, assignment))
 
 
-def grades_csv(rows: Iterable[Row], assignments: Sequence[Assignment]) -> str:
+def grades_csv(rows: Iterable[GradebookRow], assignments: Sequence[Assignment]) -> str:
     """Return a line for every student and notebook, with a column for every exercise.
 
     ``score`` and ``max`` are the automatic points, ``manual`` those a person gave so far (or what is added to a score
@@ -76,7 +72,7 @@ def grades_csv(rows: Iterable[Row], assignments: Sequence[Assignment]) -> str:
     return _csv(lines)
 
 
-def canvas_csv(rows: Sequence[Row], assignments: Sequence[Assignment]) -> str:
+def canvas_csv(rows: Sequence[GradebookRow], assignments: Sequence[Assignment]) -> str:
     """Return Canvas's gradebook import: a line for each student, a column for each notebook.
 
     ``ID`` is Canvas's own number where the submission's file name told it; otherwise Canvas matches ``SIS Login ID``.
@@ -93,7 +89,7 @@ def canvas_csv(rows: Sequence[Row], assignments: Sequence[Assignment]) -> str:
     return _csv(lines)
 
 
-def moodle_csv(rows: Iterable[Row], assignment: Assignment) -> str:
+def moodle_csv(rows: Iterable[GradebookRow], assignment: Assignment) -> str:
     """Return Moodle's grading worksheet for one notebook.
 
     ``Identifier`` is Moodle's participant number where the submission's file name told it.

@@ -1,6 +1,6 @@
 """Run a notebook in an ordinary Jupyter kernel: no walls around it, so only for code that is trusted.
 
-This is the simplest thing that satisfies :class:`autograder.grading.score.Executor`. Strangers' submissions belong in
+This is the simplest :class:`autograder.runners.executor.Executor`. Strangers' submissions belong in
 the sandbox.
 """
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autograder.grading.score import Executed
+from autograder.runners.executor import Executed
 from course_lib import progress
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
     from jupyter_client.manager import KernelManager
     from nbformat import NotebookNode
+
+    from autograder.authoring.assignments import Assignment
 
 __all__ = ["TIMEOUT_ERROR", "PlainKernel"]
 
@@ -37,8 +39,11 @@ class PlainKernel:
 
     name = "plain"
 
+    def prepare(self, assignment: Assignment) -> None:
+        """Do nothing: each run starts from an empty kernel."""
+
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
-        """Run ``notebook`` in place; see :class:`autograder.grading.score.Executor`. The release is not needed."""
+        """Run ``notebook`` in place; see :class:`autograder.runners.executor.Executor`. The release is not needed."""
         del release
         started = time.monotonic()
         ran: set[str] = set()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from autograder.authoring.sources import exercise_of
-from autograder.grading.score import Executed
+from autograder.authoring.format import exercise_of
+from autograder.runners.executor import Executed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

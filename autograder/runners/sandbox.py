@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from autograder.authoring.assignments import grade_id_of, is_locked
-from autograder.authoring.sources import grading
-from autograder.grading.repair import release_ids
-from autograder.grading.score import Executed
+from autograder.authoring.assignments import grade_id_of, is_locked, release_ids
+from autograder.authoring.format import grading
+from autograder.runners.executor import Executed
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
 from autograder.sandbox.model import CellOutcome, Limits, Plan, PlanCell
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from autograder.authoring.assignments import Assignment
     from autograder.sandbox.engine import Engine, SandboxName
 
-__all__ = ["Sandboxed", "SandboxedFactory", "libraries_of", "plan_of", "solved"]
+__all__ = ["Sandboxed", "libraries_of", "plan_of", "solved"]
 
 
 class Sandboxed:
@@ -51,7 +50,7 @@ class Sandboxed:
         self._opened(libraries_of(assignment.source)).prepare(plan)
 
     def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
-        """Run ``notebook``; see :class:`autograder.grading.score.Executor`."""
+        """Run ``notebook``; see :class:`autograder.runners.executor.Executor`."""
         limits = Limits(wall_seconds=time_limit, cell_seconds=cell_limit, cpu_seconds=max(1, round(time_limit)))
         _, reference = self._references.get(id(release), (None, None))
         done = self._opened().run(plan_of(notebook, release), limits=limits, reference=reference)
@@ -87,17 +86,6 @@ class Sandboxed:
         return self.engine
 
 
-class SandboxedFactory:
-    """Makes a :class:`Sandboxed` in the worker that will use it; ``sandbox`` is one that this machine has."""
-
-    def __init__(self, sandbox: str) -> None:
-        self.sandbox = cast("SandboxName", sandbox)
-
-    def __call__(self) -> Sandboxed:
-        """Start an engine."""
-        return Sandboxed(self.sandbox, probed=True)
-
-
 def libraries_of(notebook: NotebookNode) -> frozenset[str]:
     """Return which of the course's libraries to import before ``notebook`` runs: none that it has no use for.
 
@@ -129,7 +117,7 @@ def solved(release: NotebookNode, source: NotebookNode) -> NotebookNode:
 
 
 def plan_of(notebook: NotebookNode, release: NotebookNode) -> Plan:
-    """Return what to run for ``notebook``, a mended submission of ``release``.
+    """Return what to run for ``notebook``, a repaired submission of ``release``.
 
     The learner's process runs the learner's cells in their order. The twin runs every code cell of the release, those
     included that the learner deleted: such a cell comes before the next one of the release that is there.

@@ -18,7 +18,8 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograder.authoring.assignments import Assignment, any_spec, grade_id_of
-from autograder.grading.submission import GradingOptions, grade_submission
+from autograder.grading.options import GradeOptions
+from autograder.grading.submission import grade_submission
 from autograder.runners.kernel import PlainKernel
 from tests.fixtures.tiny_class import cell_of, handed_in, tiny
 from tests.parity.stock import CELL_LIMIT
@@ -142,7 +143,7 @@ def wait(process, seconds):
 
 
 def grade_all(course):
-    options = GradingOptions(cell_limit=CELL_LIMIT, time_limit=60)
+    options = GradeOptions(cell_limit=CELL_LIMIT, time_limit=60)
     assignments = {path.name: assignment_in(course, path.name) for path in (course / "source").iterdir()}
     return {
         f"{path.parent.name}/{path.parents[1].name}": grade_submission(

@@ -6,7 +6,8 @@ import nbformat
 import pytest
 
 from autograder.authoring import release
-from autograder.authoring.sources import SourceError, grading, read_source, spec_of
+from autograder.authoring.format import grading, spec_of
+from autograder.authoring.sources import SourceError, read_source
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.authoring.sources import (
+from autograder.authoring.format import (
     NAMES,
-    SourceError,
     UnknownNotebookError,
     course_root,
     exercise_of,
     kind_of,
-    read_source,
     resolve_names,
 )
+from autograder.authoring.sources import SourceError, read_source
 
 
 def test_a_good_source_gives_exercises_with_titles_kinds_and_points(tiny_course):

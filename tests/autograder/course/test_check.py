@@ -5,7 +5,7 @@ import json
 import pytest
 
 from autograder.authoring import release
-from autograder.authoring.sources import UnknownNotebookError
+from autograder.authoring.format import UnknownNotebookError
 from autograder.course.check import CheckError, check_notebook, find_notebook, keep_progress, show_checkup
 from autograder.reports.terminal import console
 from course_lib import progress

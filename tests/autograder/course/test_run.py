@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring import release
-from autograder.authoring.sources import NAMES
+from autograder.authoring.format import NAMES
 from autograder.course import pairs, run
 from autograder.course.model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
-from autograder.reports.course_report import executed_page, report_page
+from autograder.course.report import executed_page, report_page
 from autograder.reports.terminal import console
 from course_lib import engines
 

@@ -11,9 +11,10 @@ from nbgrader.api import Gradebook
 
 from autograder.authoring.assignments import catalogue_of
 from autograder.grading.cache import Cache, Entry
-from autograder.grading.classroom import ClassOptions, grade_class
+from autograder.grading.classroom import grade_class
 from autograder.grading.gradebook import COURSE_ID, GradebookError, open_gradebook
-from autograder.grading.submission import GradingOptions, grade_submission
+from autograder.grading.options import GradeOptions
+from autograder.grading.submission import grade_submission
 from autograder.reports.class_report import write_report
 from autograder.reports.tables import write_exports
 from tests.fixtures.tiny_class import GOOD_LATE, NAME, InProcess, cell_of, handed_in, inline, tiny, write
@@ -40,14 +41,15 @@ def folder(tmp_path):
 
 def run(folder, out, executor=None, **options):
     executor = executor or InProcess()
-    grading = GradingOptions(force=options.pop("force", False))
+    roster = options.pop("roster", ())
     report = grade_class(
         folder,
         out,
         catalogue=catalogue_of(tiny()),
         make_executor=lambda: executor,
         executor_name=executor.name,
-        options=ClassOptions(workers=1, grading=grading, **options),
+        options=GradeOptions(workers=1, **options),
+        roster=roster,
         runner=inline,
     )
     write_exports(report.rows, [tiny()], out)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from autograder import sandbox
+from autograder.authoring.format import source_path
 from autograder.authoring.release import learner_copy
-from autograder.authoring.sources import read_source, source_path
+from autograder.authoring.sources import read_source
 from autograder.grading import command
-from autograder.grading.command import GradingError, choose_executor, read_roster
-from autograder.grading.submission import grade_command as grade
+from autograder.grading.command import choose_executor, grade_command, read_roster
+from autograder.grading.options import GradeOptions, GradingError
 from autograder.sandbox.errors import SandboxUnavailable
 from autograder.sandbox.isolation.capabilities import Capabilities, Option
 from tests.fixtures import make_submissions
@@ -20,6 +21,10 @@ from tests.fixtures.broken_executor import Broken
 from tests.fixtures.tiny_class import write
 
 TINY = "01_tiny"
+
+
+def grade(submissions: Path, *, out: Path, root: Path | None = None, **options: object) -> int:
+    return grade_command(submissions, out, GradeOptions(**options), root=root)
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:

@@ -144,12 +144,12 @@ _CELL = st.fixed_dictionaries(
 @given(
     document=st.fixed_dictionaries({"nbformat": st.sampled_from([3, 4]), "cells": st.lists(_CELL, max_size=4) | _JSON})
 )
-def test_no_document_makes_reading_or_mending_raise(tmp_path_factory, document):
-    from autograder.grading.repair import mend
+def test_no_document_makes_reading_or_repairing_raise(tmp_path_factory, document):
+    from autograder.grading.repair import repair
     from tests.fixtures.tiny_class import tiny
 
     path = tmp_path_factory.mktemp("any") / "x.ipynb"
     path.write_text(json.dumps(document))
     result = read_submission(path)
     if isinstance(result, Submission):
-        nbformat.validate(mend(result.notebook, tiny()).notebook)
+        nbformat.validate(repair(result.notebook, tiny()).notebook)

@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder.authoring.assignments import grade_id_of
-from autograder.grading.repair import mend
+from autograder.grading.repair import repair
 from tests.fixtures.tiny_class import ANSWER, GOOD_LATE, GOOD_RATE, cell_of, handed_in, tiny
 
 
@@ -23,74 +23,74 @@ ALL = ["ex-1-1", "check-1-1", "hidden-1-1", "ex-1-2", "check-1-2", "hidden-1-2",
 
 
 def test_a_sound_submission_gets_the_hidden_tests_and_no_repairs():
-    mended = mend(handed_in(), tiny())
-    assert mended.repairs == ()
-    assert ids(mended.notebook) == ALL
-    assert "secret_rates" in cell_of(mended.notebook, "hidden-1-1").source
-    assert cell_of(mended.notebook, "ex-1-1").source == GOOD_RATE
+    repaired = repair(handed_in(), tiny())
+    assert repaired.repairs == ()
+    assert ids(repaired.notebook) == ALL
+    assert "secret_rates" in cell_of(repaired.notebook, "hidden-1-1").source
+    assert cell_of(repaired.notebook, "ex-1-1").source == GOOD_RATE
 
 
-def test_mending_does_not_change_what_was_handed_in():
+def test_repairing_does_not_change_what_was_handed_in():
     submitted = handed_in()
     before = copy.deepcopy(submitted)
-    mend(submitted, tiny())
+    repair(submitted, tiny())
     assert submitted == before
 
 
 def test_an_untouched_copy_is_known_as_untouched():
-    assert mend(tiny().learner, tiny()).untouched == {"ex-1-1", "ex-1-2", "interview-1"}
+    assert repair(tiny().learner, tiny()).untouched == {"ex-1-1", "ex-1-2", "interview-1"}
 
 
 def test_a_changed_test_is_restored_and_the_change_is_recorded():
     submitted = handed_in()
     cell_of(submitted, "check-1-1").source = "pass"
-    mended = mend(submitted, tiny())
-    assert "math.isclose" in cell_of(mended.notebook, "check-1-1").source
-    assert any("check-1-1 had been changed" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert "math.isclose" in cell_of(repaired.notebook, "check-1-1").source
+    assert any("check-1-1 had been changed" in repair for repair in repaired.repairs)
 
 
 def test_raised_points_are_restored():
     submitted = handed_in()
     cell_of(submitted, "hidden-1-2").metadata.nbgrader["points"] = 300
-    mended = mend(submitted, tiny())
-    assert cell_of(mended.notebook, "hidden-1-2").metadata.nbgrader.points == 3
-    assert any("points of hidden-1-2" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert cell_of(repaired.notebook, "hidden-1-2").metadata.nbgrader.points == 3
+    assert any("points of hidden-1-2" in repair for repair in repaired.repairs)
 
 
 @pytest.mark.parametrize("lost", ["check-1-1", "hidden-1-1", "check-1-2", "hidden-1-2", "interview-1"])
 def test_a_deleted_cell_is_put_back_after_the_solution(lost):
     submitted = handed_in()
     submitted.cells.remove(cell_of(submitted, lost))
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert any(f"{lost} was missing" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert any(f"{lost} was missing" in repair for repair in repaired.repairs)
 
 
 def test_a_deleted_solution_is_not_put_back_so_that_a_function_written_elsewhere_counts():
     submitted = handed_in()
     place = submitted.cells.index(cell_of(submitted, "ex-1-1"))
     submitted.cells[place] = new_code_cell("mean_rate = lambda rates: sum(rates) / len(rates)")
-    mended = mend(submitted, tiny())
-    assert "ex-1-1" not in ids(mended.notebook)
-    position = sources(mended.notebook).index("mean_rate = lambda rates: sum(rates) / len(rates)")
-    assert position < mended.notebook.cells.index(cell_of(mended.notebook, "check-1-1"))
-    assert any("solution cell ex-1-1 is missing" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert "ex-1-1" not in ids(repaired.notebook)
+    position = sources(repaired.notebook).index("mean_rate = lambda rates: sum(rates) / len(rates)")
+    assert position < repaired.notebook.cells.index(cell_of(repaired.notebook, "check-1-1"))
+    assert any("solution cell ex-1-1 is missing" in repair for repair in repaired.repairs)
 
 
 def test_all_tests_deleted_with_the_text_between_them_still_come_after_their_solutions():
     submitted = handed_in()
     submitted.cells = [cell for cell in submitted.cells if grade_id_of(cell) in ("ex-1-1", "ex-1-2")]
-    assert ids(mend(submitted, tiny()).notebook) == ALL
+    assert ids(repair(submitted, tiny()).notebook) == ALL
 
 
 def test_of_two_copies_of_a_solution_the_written_one_is_graded_and_the_stub_dropped():
     submitted = handed_in()
     stub = copy.deepcopy(cell_of(tiny().learner, "ex-1-1"))
     submitted.cells.insert(submitted.cells.index(cell_of(submitted, "ex-1-1")) + 1, stub)
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert cell_of(mended.notebook, "ex-1-1").source == GOOD_RATE
-    assert stub.source not in sources(mended.notebook)
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert cell_of(repaired.notebook, "ex-1-1").source == GOOD_RATE
+    assert stub.source not in sources(repaired.notebook)
 
 
 def test_of_two_written_copies_both_run_and_the_last_before_the_check_is_the_answer():
@@ -102,11 +102,11 @@ def test_of_two_written_copies_both_run_and_the_last_before_the_check_is_the_ans
     place = submitted.cells.index(cell_of(submitted, "ex-1-1"))
     submitted.cells.insert(place + 1, better)
     submitted.cells.append(scratch)
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert cell_of(mended.notebook, "ex-1-1").source == GOOD_RATE
-    assert sources(mended.notebook).count("def mean_rate(rates):\n    return 0") == 1
-    assert mended.notebook.cells[-1].source == scratch.source
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert cell_of(repaired.notebook, "ex-1-1").source == GOOD_RATE
+    assert sources(repaired.notebook).count("def mean_rate(rates):\n    return 0") == 1
+    assert repaired.notebook.cells[-1].source == scratch.source
 
 
 def test_a_split_solution_runs_in_both_its_parts():
@@ -114,7 +114,7 @@ def test_a_split_solution_runs_in_both_its_parts():
     second = copy.deepcopy(cell_of(submitted, "ex-1-1"))
     second.source = "def mean_rate(rates):\n    return mean(rates)"
     submitted.cells.insert(submitted.cells.index(cell_of(submitted, "ex-1-1")) + 1, second)
-    texts = sources(mend(submitted, tiny()).notebook)
+    texts = sources(repair(submitted, tiny()).notebook)
     assert texts.index("from statistics import mean") < texts.index(second.source)
 
 
@@ -125,10 +125,10 @@ def test_exact_copies_of_a_test_are_dropped_and_changed_ones_become_ordinary_cel
     changed.source = "print(mean_rate([1]))"
     place = submitted.cells.index(check)
     submitted.cells[place:place] = [copy.deepcopy(check), changed]
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert sources(mended.notebook).count(check.source) == 1
-    assert sources(mended.notebook).count(changed.source) == 1
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert sources(repaired.notebook).count(check.source) == 1
+    assert sources(repaired.notebook).count(changed.source) == 1
 
 
 def test_text_merged_into_a_locked_cell_is_kept_in_front_of_it():
@@ -136,10 +136,10 @@ def test_text_merged_into_a_locked_cell_is_kept_in_front_of_it():
     solution, check = cell_of(submitted, "ex-1-1"), cell_of(submitted, "check-1-1")
     check.source = check.source + "\n\n" + solution.source
     submitted.cells.remove(solution)
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL  # the function it defines tells that it is the solution
-    assert cell_of(mended.notebook, "ex-1-1").source == GOOD_RATE
-    assert any("merged" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL  # the function it defines tells that it is the solution
+    assert cell_of(repaired.notebook, "ex-1-1").source == GOOD_RATE
+    assert any("merged" in repair for repair in repaired.repairs)
 
 
 def test_a_check_merged_into_the_solution_comes_back_as_a_cell():
@@ -147,14 +147,14 @@ def test_a_check_merged_into_the_solution_comes_back_as_a_cell():
     solution, check = cell_of(submitted, "ex-1-1"), cell_of(submitted, "check-1-1")
     solution.source += "\n\n" + check.source
     submitted.cells.remove(check)
-    assert ids(mend(submitted, tiny()).notebook) == ALL
+    assert ids(repair(submitted, tiny()).notebook) == ALL
 
 
 def test_a_solution_that_became_text_is_code_again():
     submitted = handed_in()
     place = submitted.cells.index(cell_of(submitted, "ex-1-1"))
     submitted.cells[place] = new_markdown_cell(GOOD_RATE, metadata=submitted.cells[place].metadata)
-    cell = cell_of(mend(submitted, tiny()).notebook, "ex-1-1")
+    cell = cell_of(repair(submitted, tiny()).notebook, "ex-1-1")
     assert (cell.cell_type, cell.source) == ("code", GOOD_RATE)
 
 
@@ -163,10 +163,10 @@ def test_a_check_moved_above_its_solution_is_moved_back():
     check = cell_of(submitted, "check-1-2")
     submitted.cells.remove(check)
     submitted.cells.insert(0, check)
-    mended = mend(submitted, tiny())
-    order = ids(mended.notebook)
+    repaired = repair(submitted, tiny())
+    order = ids(repaired.notebook)
     assert order.index("ex-1-2") < order.index("check-1-2")
-    assert any("stood before its solution" in repair for repair in mended.repairs)
+    assert any("stood before its solution" in repair for repair in repaired.repairs)
 
 
 def test_metadata_lost_by_an_editor_are_found_again():
@@ -174,10 +174,10 @@ def test_metadata_lost_by_an_editor_are_found_again():
     for cell in submitted.cells:
         cell.metadata.pop("nbgrader", None)
         cell.pop("id", None)
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert cell_of(mended.notebook, "ex-1-1").source.startswith("# mine")
-    assert cell_of(mended.notebook, "interview-1").source == ANSWER
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert cell_of(repaired.notebook, "ex-1-1").source.startswith("# mine")
+    assert cell_of(repaired.notebook, "interview-1").source == ANSWER
 
 
 def test_renumbered_cells_are_recognised_by_their_cell_id():
@@ -186,9 +186,9 @@ def test_renumbered_cells_are_recognised_by_their_cell_id():
         cell.metadata["submitted_id"] = cell.id
         if grade_id_of(cell):
             cell.metadata.nbgrader["grade_id"] = "cell-" + cell.metadata.nbgrader["grade_id"]
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert cell_of(mended.notebook, "ex-1-2").source.startswith("late = lambda")
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert cell_of(repaired.notebook, "ex-1-2").source.startswith("late = lambda")
 
 
 def test_cells_with_ids_of_another_notebook_are_ordinary_cells():
@@ -197,23 +197,23 @@ def test_cells_with_ids_of_another_notebook_are_ordinary_cells():
     foreign.metadata.nbgrader["grade_id"] = "check-9-9"
     foreign.source = "x = 1"
     submitted.cells.append(foreign)
-    mended = mend(submitted, tiny())
-    assert ids(mended.notebook) == ALL
-    assert mended.notebook.cells[-1].source == "x = 1"
+    repaired = repair(submitted, tiny())
+    assert ids(repaired.notebook) == ALL
+    assert repaired.notebook.cells[-1].source == "x = 1"
 
 
 def test_a_foreign_kernel_is_replaced_and_recorded():
     submitted = handed_in(late=GOOD_LATE)
     submitted.metadata["kernelspec"] = {"name": "ir", "language": "R", "display_name": "R"}
-    mended = mend(submitted, tiny())
-    assert mended.notebook.metadata.get("kernelspec", {}).get("name") != "ir"
-    assert any("kernel" in repair for repair in mended.repairs)
+    repaired = repair(submitted, tiny())
+    assert repaired.notebook.metadata.get("kernelspec", {}).get("name") != "ir"
+    assert any("kernel" in repair for repair in repaired.repairs)
 
 
 def test_every_cell_has_an_id_of_its_own():
     submitted = handed_in()
     submitted.cells += [copy.deepcopy(cell) for cell in submitted.cells]
-    notebook = mend(submitted, tiny()).notebook
+    notebook = repair(submitted, tiny()).notebook
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
 
 
@@ -234,7 +234,7 @@ def test_whatever_happens_to_the_cells_every_test_is_there_once_after_its_soluti
             cell.cell_type = "raw"
         elif damage == "merge":
             cell.source += "\n\n" + submitted.cells[0].source
-    order = ids(mend(submitted, tiny()).notebook)
+    order = ids(repair(submitted, tiny()).notebook)
     tests = [i for i in ALL if i.startswith(("check", "hidden"))]
     assert sorted(i for i in order if i.startswith(("check", "hidden"))) == sorted(tests)
     assert len(set(order)) == len(order)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.grading.repair import mend
+from autograder.grading.repair import repair
 from autograder.grading.score import SCORE_MIME, score
 from tests.fixtures.tiny_class import GOOD_LATE, GOOD_RATE, InProcess, cell_of, handed_in, tiny
 
@@ -12,10 +12,10 @@ def graded(**answers):
 
 
 def graded_notebook(notebook, change=lambda notebook: None):
-    mended = mend(notebook, tiny())
-    change(mended.notebook)
-    executed = InProcess().run(mended.notebook, tiny().graded, time_limit=10, cell_limit=5)
-    return {c.check.grade_id: c for c in score(executed, tiny(), untouched=mended.untouched)}
+    repaired = repair(notebook, tiny())
+    change(repaired.notebook)
+    executed = InProcess().run(repaired.notebook, tiny().graded, time_limit=10, cell_limit=5)
+    return {c.check.grade_id: c for c in score(executed, tiny(), untouched=repaired.untouched)}
 
 
 def with_check(source):

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.authoring.sources import NAMES
-from autograder.jupyter_ext import notebooks_below
-from autograder.jupyter_ext.overview import next_step, notebook_states
+from autograder.authoring.format import NAMES
+from autograder.jupyter_ext.overview import next_step, notebook_states, notebooks_below
 from course_lib.progress import Outcome
 
 FOLDER = Path(__file__).parents[3] / "notebooks"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from autograder.grading.submission import GradingOptions, grade_submission
+from autograder.grading.options import GradeOptions
+from autograder.grading.submission import grade_submission
 from autograder.runners import kernel
 from autograder.runners.kernel import PlainKernel
 from tests.fixtures.tiny_class import handed_in, tiny, write
@@ -13,7 +14,7 @@ from tests.fixtures.tiny_class import handed_in, tiny, write
 
 def grade(tmp_path, *, time_limit=60.0, cell_limit=30.0, **answers):
     path = write(tmp_path, "ann", handed_in(**answers))
-    options = GradingOptions(time_limit=time_limit, cell_limit=cell_limit)
+    options = GradeOptions(time_limit=time_limit, cell_limit=cell_limit)
     result = grade_submission(path, tiny(), executor=PlainKernel(), student="ann", options=options)
     return result, {c.check.grade_id: c for c in result.checks}
 

@@ -7,7 +7,7 @@ import copy
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.grading.repair import mend
+from autograder.grading.repair import repair
 from autograder.grading.score import score
 from autograder.runners.sandbox import Sandboxed, libraries_of, plan_of
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
@@ -16,7 +16,7 @@ from tests.fixtures.tiny_class import GOOD_RATE, cell_of, handed_in, tiny
 
 
 def plan(notebook):
-    return plan_of(mend(notebook, tiny()).notebook, tiny().graded).cells
+    return plan_of(repair(notebook, tiny()).notebook, tiny().graded).cells
 
 
 def test_tests_go_to_the_twin_only_and_solutions_carry_their_stub():
@@ -88,9 +88,9 @@ def graded(**outcome):
     executor = Sandboxed.__new__(Sandboxed)
     executor.engine, executor.name, executor._references = Recorded(**outcome), "recorded", {}
     executor._libraries = frozenset()
-    mended = mend(handed_in(), tiny())
-    executed = executor.run(mended.notebook, tiny().graded, time_limit=10, cell_limit=5)
-    return {c.check.grade_id: c for c in score(executed, tiny(), untouched=mended.untouched)}
+    repaired = repair(handed_in(), tiny())
+    executed = executor.run(repaired.notebook, tiny().graded, time_limit=10, cell_limit=5)
+    return {c.check.grade_id: c for c in score(executed, tiny(), untouched=repaired.untouched)}
 
 
 def test_what_the_twin_says_of_a_check_reaches_the_learner():
@@ -125,8 +125,8 @@ def test_what_submissions_share_is_found_with_the_reference_solutions_once():
     answers = {cell.source for cell in assignment.source.cells}
     assert all(cell.learner in answers for cell in first.cells if cell.kind == "solution")
     assert not any("NotImplementedError" in cell.learner for cell in first.cells)
-    mended = mend(handed_in(), assignment)
-    executor.run(mended.notebook, assignment.graded, time_limit=9, cell_limit=9)
+    repaired = repair(handed_in(), assignment)
+    executor.run(repaired.notebook, assignment.graded, time_limit=9, cell_limit=9)
     assert executor.engine.reference is first
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.authoring.answers import read_answers, trial_notebook, try_answers
-from autograder.authoring.answers_table import show_trial
 from autograder.authoring.sources import SourceError, read_source
+from autograder.course.answers import read_answers, trial_notebook, try_answers
+from autograder.course.answers_table import show_trial
 from autograder.reports.terminal import console
 
 ANSWERS_1 = "answers/01_tiny/ex_1_1.py"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autograder.authoring.answers import Trial, Verdict
+from autograder.course.answers import Trial, Verdict
 from autograder.reports.terminal import clock
 
 if TYPE_CHECKING:

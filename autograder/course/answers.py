@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment
+from autograder.authoring.format import Violation, answers_path, exercise_of, grading
 from autograder.authoring.release import named
-from autograder.authoring.sources import Source, SourceError, Violation, answers_path, exercise_of, grading
-from autograder.grading.score import Executed, score
+from autograder.authoring.sources import Source, SourceError
+from autograder.grading.score import score
 from autograder.model import CheckResult, Exercise, NotebookSpec
+from autograder.runners.executor import Executed
 from autograder.runners.papermill import CellEvent, Run, run_notebook
 
 if TYPE_CHECKING:

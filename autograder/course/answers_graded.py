@@ -1,6 +1,6 @@
 """Grade every answer as a class would be graded: in the sandbox, judged by the twin.
 
-:func:`autograder.authoring.answers.try_answers` is quick, since all answers share one kernel. Here each answer is a
+:func:`autograder.course.answers.try_answers` is quick, since all answers share one kernel. Here each answer is a
 submission of its own, the reference with one exercise replaced. This proves that what the checks say of an answer is
 also what a learner who hands it in will get, and that no check leans on being in the same process as the answer.
 """
@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.authoring.answers import Answer, Trial, Verdict, judge, read_answers
 from autograder.authoring.assignments import Assignment, grade_id_of
-from autograder.authoring.sources import answers_path
-from autograder.grading.score import Executed, score
+from autograder.authoring.format import answers_path
+from autograder.course.answers import Answer, Trial, Verdict, judge, read_answers
+from autograder.grading.score import score
+from autograder.runners.executor import Executed
 from autograder.runners.sandbox import Sandboxed, solved
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import contextlib
 
 import pytest
 
-from autograder.authoring.answers import read_answers
 from autograder.authoring.assignments import course_catalogue, grade_id_of
-from autograder.authoring.sources import answers_path, course_root
+from autograder.authoring.format import answers_path, course_root
+from autograder.course.answers import read_answers
 from autograder.grading.score import score
 from autograder.runners.sandbox import Sandboxed, solved
 

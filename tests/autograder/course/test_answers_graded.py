@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
-from autograder.authoring.answers_graded import grade_answers
 from autograder.authoring.assignments import course_catalogue
+from autograder.course.answers_graded import grade_answers
 from autograder.runners.sandbox import Sandboxed
 
 
