@@ -3,8 +3,8 @@
 Run ``python -m benchmarks.llm``. It writes ``build/benchmarks/llm.json``. All answers have a fixed length (the models
 are told not to stop), so every way makes the same tokens: ``uniform`` gives all requests the same length, ``skewed``
 gives a quarter of them long ones. Absolute numbers depend on the machine and on what else it does; the ratios are taken
-within this run. vLLM and transformers compute with the same format, the one that suits this processor (``weights`` in the
-report): with bfloat16 emulated, vLLM's ratio was 2 where native bfloat16 gave 14. llama.cpp has 4-bit weights: its
+within this run. vLLM and transformers compute with the same format, the one that suits this processor (``weights`` in
+the report): with bfloat16 emulated, vLLM's ratio was 2 where native bfloat16 gave 14. llama.cpp has 4-bit weights: its
 ratio mixes formats.
 """
 

@@ -49,14 +49,13 @@ def write_context(folder: Path, *, index_url: str = "", bundle: Path | None = No
     bundle
         The model to put in; by default the desk's.
     """
-    import course_lib
     from course_lib.packaging import desk_bundle
 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(FILES / "main.py", folder / "main.py")
     shutil.copytree(bundle or desk_bundle(), folder / "bundle", dirs_exist_ok=True)
     shutil.copytree(
-        Path(course_lib.__file__).parent,
+        Path(__file__).parents[1],
         folder / "course_lib",
         dirs_exist_ok=True,
         ignore=lambda _, names: [name for name in names if name in _HEAVY],

@@ -7,22 +7,37 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from subprocess import CompletedProcess
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from course_lib.containers.engine.cleanup import LABEL
 from course_lib.containers.engine.results import Mode, Stopped
 from course_lib.errors import EngineError
 from course_lib.processes import LOOPBACK
 
-if TYPE_CHECKING:
-    from course_lib.containers.engine.docker import Engine
-
-__all__ = ["Container", "answers", "start"]
+__all__ = ["Container", "Host", "answers", "start"]
 
 
-def start(engine: Engine, tag: str, port: int, options: Mapping[str, Any]) -> Container:
-    """Start a container of ``engine``; see :meth:`course_lib.containers.engine.docker.Engine.run`."""
+class Host(Protocol):
+    """What a container needs of the engine that runs it; :class:`course_lib.containers.engine.docker.Engine` has it."""
+
+    mode: Mode
+    session: str
+
+    @property
+    def api(self) -> Any:
+        """The engine's client."""
+
+    def name(self, tag: str) -> str:
+        """Return the full name of an image of this session."""
+
+    def command(self, *arguments: str) -> CompletedProcess[str]:
+        """Run the engine's own program."""
+
+
+def start(engine: Host, tag: str, port: int, options: Mapping[str, Any]) -> Container:
+    """Start a container of ``engine``; its ``run`` says what the options are."""
     import docker
 
     given = dict(options)
@@ -45,7 +60,7 @@ def start(engine: Engine, tag: str, port: int, options: Mapping[str, Any]) -> Co
 class Container:
     """A container with one port published on the loopback address."""
 
-    def __init__(self, engine: Engine, container: Any, port: int) -> None:
+    def __init__(self, engine: Host, container: Any, port: int) -> None:
         self.mode: Mode = engine.mode
         self._engine = engine
         self._container = container
