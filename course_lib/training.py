@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
     from threadpoolctl import ThreadpoolController
 
-__all__ = ["TrainingConfig", "learning_curve", "predict", "split_by_time", "train"]
+__all__ = ["TrainingConfig", "learning_curve", "predict", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,21 +106,6 @@ def _threads() -> ThreadpoolController:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def split_by_time(frame: pd.DataFrame, *, first_test_month: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the flights before ``first_test_month`` and those from it on.
-
-    A random split would put flights of the same storm on both sides, and the score would be too good.
-    """
-    before = frame["month"] < first_test_month
-    if before.all() or not before.any():
-        raise DataError(
-            f"A split at month {first_test_month} leaves one side empty.",
-            expected=f"a month after {frame['month'].min()} and up to {frame['month'].max()}",
-            next_step="choose another month, or load more of them",
-        )
-    return frame[before], frame[~before]
 
 
 def learning_curve(model: Pipeline, **frames: pd.DataFrame) -> pd.DataFrame:

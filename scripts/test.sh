@@ -1,23 +1,46 @@
 #!/usr/bin/env bash
-# Everything that CI checks, the cheap things first. The last thing printed is pytest's own summary.
+# Everything that CI checks, the cheap things first. The last thing printed is pytest's own summary; before it stands how
+# long each step took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 
-step() { printf '\n── %s\n' "$1"; shift; "$@"; }
+began=$SECONDS
+minutes=()
+took() {  # NAME SECONDS
+    minutes+=("$(printf '%4d min %02d s  %s' $(($2 / 60)) $(($2 % 60)) "$1")")
+}
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n── %s\n' "$name"
+    "$@"
+    took "${name%%:*}" $((SECONDS - start))
+}
 
-scripts/check.sh
+step "Quick checks: style, types, layers, workflows, notebooks in sync" scripts/check.sh
 step "Environment" $bin/python -m autograder doctor ${CI:+--strict}
 if [ "$(id -u)" -eq 0 ] && command -v debootstrap >/dev/null && command -v dockerd >/dev/null; then
     # There is no registry to pull from in CI: the base images are made from Debian's packages, once, and kept in the cache.
     step "Container images" $bin/python tests/base_image.py
 fi
-step "Course, offline: every reference notebook runs and earns 100 %, every learner copy earns 0" scripts/offline.sh $bin/python -m autograder course --whole-copies
+step "Course: offline, every reference notebook runs and earns 100 %, every learner copy earns 0" \
+    scripts/offline.sh $bin/python -m autograder course --whole-copies
 # What an answer earns depends neither on the container engine nor on the language model's server, so the answers of
 # notebooks 5 and 9 are tried without Docker and without vLLM, which takes a minute to start.
 export COURSE_CONTAINERS=plan COURSE_VLLM=none
-step "Answers, offline: every wrong one is caught, every right one accepted" scripts/offline.sh $bin/python -m autograder answers
-unset COURSE_CONTAINERS
-step "Outputs are reproducible" $bin/pytest -q -p no:randomly --nbval-lax -W default build/executed
-unset COURSE_VLLM
-step "Tests" $bin/pytest
+step "Answers: offline, every wrong one is caught, every right one accepted" scripts/offline.sh $bin/python -m autograder answers
+unset COURSE_CONTAINERS COURSE_VLLM
+# nbval runs a notebook a second time and compares the cells tagged nbval-check-output. The others start servers, and most
+# of what they print is a time: they have run in the course step, as reference and as untouched copy, and that suffices.
+compared=()
+for notebook in build/executed/0*.ipynb; do
+    grep -q nbval-check-output "$notebook" && compared+=("$notebook")
+done
+echo
+echo "Compared by a second run: ${compared[*]##*/}. Not run a third time: the notebooks that measure servers."
+step "Outputs: a second run prints the same" $bin/pytest -q -p no:randomly --nbval-lax -W default "${compared[@]}"
+printf '\n── Minutes\n'
+printf '%s\n' "${minutes[@]}" "$(printf '%4d min %02d s  so far' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)))"
+printf '\n── Tests\n'
+exec $bin/pytest --durations=15 --durations-min=20

@@ -609,8 +609,18 @@ except delivery.DeliveryError as error:
     print(error)
 
 # %% [markdown]
-# The second question about a notebook is whether its stored outputs still hold. nbval runs it again and compares. This
-# course checks itself with both: papermill runs each notebook, nbval compares the outputs.
+# The second question about a notebook is whether its stored outputs still hold. nbval runs it again and compares. Here the
+# stored rate of April is not the one that the data gives:
+
+# %%
+stored = nbformat.read(WORK / "april.ipynb", as_version=4)
+stored.cells[-1].outputs[0]["data"]["text/plain"] = "0.5"  # as if the data had changed since it was stored
+nbformat.write(stored, WORK / "stale.ipynb")
+delivery.compare_outputs(WORK / "stale.ipynb")
+
+# %% [markdown]
+# The name of the cell that differs, and its number. This course checks itself with both: papermill runs each notebook, and nbval
+# runs those again that print no times, and compares the cells that should print the same.
 #
 # ## 7.6 Retraining on a schedule
 #

@@ -33,7 +33,6 @@ __all__ = [
     "notebook_text",
     "read_sources",
     "release_of",
-    "release_source",
     "verify",
 ]
 
@@ -97,17 +96,6 @@ def release_of(source: Source) -> NotebookNode:
     for preprocessor in (CheckCellMetadata(), ComputeChecksums()):
         notebook, resources = preprocessor.preprocess(notebook, resources)
     return named(notebook)
-
-
-def release_source(name: str, root: Path) -> NotebookNode:
-    """Return the release (see `release_of`) of notebook ``name`` of the course at ``root``.
-
-    Raises
-    ------
-    SourceError
-        The source is missing or breaks the contract.
-    """
-    return release_of(read_source(source_path(root, name)))
 
 
 def notebook_text(notebook: NotebookNode) -> str:

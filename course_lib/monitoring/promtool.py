@@ -11,7 +11,7 @@ from pathlib import Path
 from course_lib.errors import EngineError, MonitoringError
 from course_lib.monitoring.rules import Rule, as_yaml
 
-__all__ = ["available", "check_alertmanager", "check_config", "check_rules", "unit_test"]
+__all__ = ["available", "check_rules", "unit_test"]
 
 
 def available() -> bool:
@@ -28,16 +28,6 @@ def check_rules(text: str) -> str:
         It is wrong; promtool's words are in the message.
     """
     return _run("promtool", ["check", "rules", "rules.yml"], {"rules.yml": text})
-
-
-def check_config(text: str) -> str:
-    """Check the text of Prometheus' configuration (rule files left out); raises as :func:`check_rules`."""
-    return _run("promtool", ["check", "config", "--syntax-only", "prometheus.yml"], {"prometheus.yml": text})
-
-
-def check_alertmanager(text: str) -> str:
-    """Check the text of Alertmanager's configuration; raises as :func:`check_rules`."""
-    return _run("amtool", ["check-config", "alertmanager.yml"], {"alertmanager.yml": text})
 
 
 def unit_test(

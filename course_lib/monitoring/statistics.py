@@ -14,7 +14,7 @@ import numpy as np
 
 from course_lib.errors import DataError
 
-__all__ = ["Comparison", "chi_square", "compare", "psi", "psi_edges", "wasserstein"]
+__all__ = ["Comparison", "chi_square", "compare", "psi", "psi_edges"]
 
 _RARE = 5.0  # expected count below which the χ² approximation is poor (Cochran 1954)
 
@@ -140,17 +140,6 @@ def psi(reference: np.ndarray, current: np.ndarray, *, bins: int = 10) -> float:
         shares.append(counts / counts.sum())
     p, q = shares
     return float(((q - p) * np.log(q / p)).sum())
-
-
-def wasserstein(reference: np.ndarray, current: np.ndarray) -> float:
-    """Return the Wasserstein distance in standard deviations of the reference: how far the values moved on average."""
-    from scipy.stats import wasserstein_distance
-
-    before, now = _values(reference), _values(current)
-    if not len(before) or not len(now):
-        raise DataError("A sample without values has no distance.", expected="at least one value in both")
-    spread = float(before.std())
-    return float(wasserstein_distance(before, now)) / (spread or 1.0)
 
 
 def chi_square(reference: Sequence[Any] | np.ndarray, current: Sequence[Any] | np.ndarray) -> tuple[float, float]:

@@ -44,11 +44,6 @@ class Desk:
         """
         return float(self._post("/predict", flight)["late_probability"])
 
-    def predict_many(self, flights: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Return the probabilities of several flights, in their order; raises as :meth:`predict`."""
-        found: list[float] = self._post("/predict/batch", {"flights": list(flights)})["late_probabilities"]
-        return found
-
     def stream(self, flights: Sequence[Mapping[str, Any]]) -> Iterator[sse.Event]:
         """Yield the events of ``/predict/stream``, each as it arrives; raises as :meth:`predict`."""
         with self._http.stream("POST", "/predict/stream", json={"flights": list(flights)}) as reply:

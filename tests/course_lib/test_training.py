@@ -49,18 +49,6 @@ def test_the_model_ranks_better_than_a_coin_on_later_flights(labelled_winter, ja
     assert roc_auc_score(february["late"], training.predict(january_model, february)) > 0.58
 
 
-def test_a_split_by_time_never_mixes(labelled_winter):
-    before, after = training.split_by_time(labelled_winter, first_test_month=3)
-    assert before["sched_dep"].max() < after["sched_dep"].min()
-    assert len(before) + len(after) == len(labelled_winter)
-
-
-@pytest.mark.parametrize("month", [1, 5, 13])
-def test_a_split_with_an_empty_side_is_refused(labelled_winter, month):
-    with pytest.raises(DataError, match="leaves one side empty"):
-        training.split_by_time(labelled_winter, first_test_month=month)
-
-
 def test_the_learning_curve_ends_at_the_model_s_own_loss(labelled_winter, january_model):
     from sklearn.metrics import log_loss
 

@@ -61,11 +61,6 @@ class Function:
         """Return the cost of a million predictions in a month with that many."""
         return _per_million(self, predictions)
 
-    @property
-    def idle_monthly(self) -> float:
-        """Cost of a month in which nobody asks."""
-        return 0.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
@@ -111,11 +106,6 @@ class Machine:
     def per_million(self, predictions: float) -> float:
         """Return the cost of a million predictions in a month with that many."""
         return _per_million(self, predictions)
-
-    @property
-    def idle_monthly(self) -> float:
-        """Cost of a month in which nobody asks."""
-        return self.monthly(0)
 
 
 Option = Function | Machine

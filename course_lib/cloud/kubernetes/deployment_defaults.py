@@ -211,11 +211,6 @@ def _readiness(container: Mapping[str, Any]) -> tuple[int, int, int] | None:
     return first, _seconds(probe, "periodSeconds", 10, least=1), _seconds(probe, "successThreshold", 1, least=1)
 
 
-def _startup_period(container: Mapping[str, Any]) -> int:
-    probe = container.get("startupProbe")
-    return _seconds(probe, "periodSeconds", 10, least=1) if probe else 0
-
-
 def _patience(container: Mapping[str, Any]) -> int:
     """Return how long a container may take to start before it is restarted: a startup probe comes first."""
     probe = container.get("startupProbe") or container.get("livenessProbe")

@@ -14,7 +14,7 @@ from course_lib.cloud.errors import CloudError
 from course_lib.cloud.kubernetes.manifests import Manifest, api, vllm
 from course_lib.cloud.kubernetes.review import REVIEW_RULES, Finding, review
 
-__all__ = ["REVIEW_RULES", "Finding", "Manifest", "api", "from_yaml", "review", "to_yaml", "validate", "vllm"]
+__all__ = ["REVIEW_RULES", "Finding", "Manifest", "api", "review", "validate", "vllm"]
 
 
 def validate(manifests: Sequence[Mapping[str, Any]], *, version: str = "") -> list[str]:
@@ -50,33 +50,6 @@ def validate(manifests: Sequence[Mapping[str, Any]], *, version: str = "") -> li
         except schemas.SchemaNotFoundError:
             found.append(f"{label}: Kubernetes {wanted} has no {manifest['kind']} in {manifest['apiVersion']}")
     return found
-
-
-def to_yaml(manifests: Sequence[Mapping[str, Any]]) -> str:
-    """Return the manifests as one YAML file, as ``kubectl apply -f`` takes it."""
-    import yaml
-
-    text: str = yaml.safe_dump_all([dict(manifest) for manifest in manifests], sort_keys=False)
-    return text
-
-
-def from_yaml(text: str) -> list[Manifest]:
-    """Return the manifests of a YAML file.
-
-    Raises
-    ------
-    CloudError
-        It is no YAML, or one of its documents is no object.
-    """
-    import yaml
-
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise CloudError(f"The file is no YAML: {error}", next_step="check the indentation") from error
-    if strange := [document for document in documents if not isinstance(document, dict)]:
-        raise CloudError(f"{strange[0]!r:.80} is no Kubernetes object.", expected="a mapping with apiVersion and kind")
-    return documents
 
 
 def _known_version(version: str, versions: Sequence[str]) -> str:

@@ -277,7 +277,7 @@ def write(frame: pd.DataFrame, parts: Sequence[np.ndarray], out: Path) -> Path:
     return out
 
 
-def _main() -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m course_lib.serving.batch.job")
     parser.add_argument("bundle")
     parser.add_argument("out", type=Path)
@@ -294,6 +294,6 @@ def _main() -> None:
 
 if __name__ == "__main__":
     # Under its full name, so that Ray's workers import the same module instead of unpickling a copy of it.
-    from course_lib.serving.batch.job import _main as main
+    from course_lib.serving.batch.job import main as run_job
 
-    main()
+    run_job()

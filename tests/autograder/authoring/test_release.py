@@ -76,7 +76,7 @@ def test_equal_cells_get_different_ids(change, tiny_course):
 
 
 def test_the_release_keeps_hidden_tests_but_no_solution(tiny_course):
-    notebook = release.release_source("01_tiny", tiny_course)
+    notebook = release.release_of(read_source(tiny_course / "solutions" / "01_tiny.py"))
 
     assert "that is the median" in cell(notebook, "hidden-1-1").source
     assert "NotImplementedError" in cell(notebook, "ex-1-1").source

@@ -42,7 +42,7 @@ def test_every_price_has_a_day_a_currency_and_the_providers_own_page(name):
 def test_a_function_costs_its_calls_and_its_memory_for_their_time():
     function = Function(seconds=0.1, gigabytes=0.5)
     assert function.monthly(1_000_000) == pytest.approx(0.20 + 1_000_000 * 0.05 * 0.0000166667)
-    assert function.idle_monthly == 0
+    assert function.monthly(0) == 0
 
 
 def test_a_batch_shares_one_call():
@@ -52,7 +52,7 @@ def test_a_batch_shares_one_call():
 
 def test_a_machine_costs_the_same_idle_and_busy():
     machine = Machine(per_second=100, hourly=DOLLAR_HOUR)
-    assert machine.idle_monthly == machine.monthly(1e8) == HOURS
+    assert machine.monthly(0) == machine.monthly(1e8) == HOURS
 
 
 def test_the_busiest_hour_decides_how_many_machines_run():

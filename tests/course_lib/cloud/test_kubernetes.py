@@ -32,11 +32,6 @@ def test_our_manifests_pass_the_review(manifests):
     assert validate.review(manifests) == []
 
 
-@BOTH
-def test_yaml_and_back_is_the_same(manifests):
-    assert validate.from_yaml(validate.to_yaml(manifests)) == manifests
-
-
 def test_a_misspelt_field_is_named_with_its_place():
     made = changed(lambda spec, pod, container, kinds: container.update(redinessProbe={}))
     assert validate.validate(made) == [
@@ -68,12 +63,6 @@ def test_what_is_no_kubernetes_object_is_named(manifest, message):
 def test_a_version_without_schemas_is_an_error(version):
     with pytest.raises(CloudError, match=r"no schemas for Kubernetes[\s\S]*between 1\."):
         validate.validate(validate.api(), version=version)
-
-
-@pytest.mark.parametrize("text", ["a: [", "- just\n- a list", "text"])
-def test_a_file_that_holds_no_objects_is_an_error(text):
-    with pytest.raises(CloudError):
-        validate.from_yaml(text)
 
 
 BROKEN = {

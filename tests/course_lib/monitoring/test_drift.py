@@ -45,11 +45,6 @@ def test_psi_counts_what_lies_outside_the_reference():
     assert statistics.psi(np.arange(100.0), np.full(100, 1e6)) > 2
 
 
-def test_wasserstein_is_the_shift_in_standard_deviations():
-    sample = np.random.default_rng(0).normal(scale=3, size=5000)
-    assert statistics.wasserstein(sample, sample + 1.5) == pytest.approx(0.5, abs=0.01)
-
-
 def test_rare_codes_are_counted_together_so_that_the_test_stays_honest():
     generator = np.random.default_rng(0)
     shares = 1 / np.arange(1, 201)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -97,9 +98,15 @@ def test_rules_with_the_same_name_make_no_file():
 @needs_promtool
 def test_promtool_accepts_what_we_write():
     assert "5 rules found" in promtool.check_rules(monitoring.as_yaml(DESK_RULES))
-    promtool.check_config(
-        yaml.safe_dump(servers.prometheus_config({"desk": "127.0.0.1:1"}, alertmanager="127.0.0.1:2"))
-    )
+
+
+@needs_promtool
+def test_promtool_accepts_the_configuration_we_write(tmp_path):
+    config = servers.prometheus_config({"desk": "127.0.0.1:1"}, alertmanager="127.0.0.1:2")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = ["promtool", "check", "config", "--syntax-only", tmp_path / "prometheus.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 @needs_promtool

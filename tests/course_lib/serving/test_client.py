@@ -37,11 +37,10 @@ def test_answers_are_plain_data(bundle):
     assert type(answer.headers) is dict
 
 
-def test_the_desk_client_predicts_one_many_and_streams(service, flight):
+def test_the_desk_client_predicts_and_streams(service, flight):
     with client.Desk(service().url) as desk:
         one = desk.predict(flight)
         assert desk.ready()
-        assert desk.predict_many([flight, flight]) == [one, one]
         events = list(desk.stream([flight, flight]))
         with pytest.raises(ServingError, match=r"422.*weekday"):
             desk.predict(flight | {"weekday": 9})
