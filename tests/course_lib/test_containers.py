@@ -376,5 +376,5 @@ def test_the_context_of_the_desk_holds_service_model_and_pinned_requirements(tmp
     made = desk.write_context(tmp_path / "c", index_url="http://127.0.0.1:1/simple", bundle=desk_bundle())
     assert (made / "requirements.txt").read_text().startswith("--index-url http://127.0.0.1:1/simple\ncryptography==")
     assert (made / "bundle" / "manifest.json").exists()
-    assert (made / "course_lib" / "serving" / "app.py").exists()
+    assert (made / "course_lib" / "serving" / "api" / "app.py").exists()
     assert not (made / "course_lib" / "containers").exists()
