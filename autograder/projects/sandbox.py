@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from autograder.sandbox import Limits
-from autograder.sandbox.engine import _environment, _write_etc, as_archive
+from autograder.sandbox.capabilities import capabilities
+from autograder.sandbox.forkserver import as_archive, sandbox_environment, write_etc
 from autograder.sandbox.isolation import cgroups, usage
-from autograder.sandbox.isolation.capabilities import capabilities
 from autograder.sandbox.isolation.mounts import layout, packages
 from course_lib.errors import CourseError
 
@@ -113,8 +113,8 @@ class Cell:
 
     def _start(self) -> subprocess.Popen[bytes]:
         etc = self._folder / "etc"
-        _write_etc(etc)
-        environment = _environment(walls=True)
+        write_etc(etc)
+        environment = sandbox_environment(walls=True)
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(str(path.parent) for path in packages()))
         inside = [
             sys.executable,
@@ -238,7 +238,7 @@ class Cell:
         return Done(int(told["code"]), told["out"], bool(told["overdue"]), float(told["seconds"]))
 
     def _variables(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        own = _environment(walls=True)
+        own = sandbox_environment(walls=True)
         own = {name: value for name, value in own.items() if name not in _NOT_THEIRS}
         own |= {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": ENVIRONMENT}
         own |= {"MPLBACKEND": "agg", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "CI": "true"}

@@ -22,9 +22,9 @@ values cross and code does not. For Jupyter there are the kernel provisioners ``
 
 from __future__ import annotations
 
+from autograder.sandbox.capabilities import Capabilities, capabilities
 from autograder.sandbox.engine import Engine, open_engine, run_submission
 from autograder.sandbox.errors import ExecutionError, SandboxUnavailable
-from autograder.sandbox.isolation.capabilities import Capabilities, capabilities
 from autograder.sandbox.model import CellOutcome, ExecutedSubmission, Limits, Plan, PlanCell
 
 __all__ = [

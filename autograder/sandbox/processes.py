@@ -11,18 +11,17 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.sandbox.errors import ExecutionError
+from autograder.sandbox.forkserver import ForkServer, as_archive, as_memory_file
 from autograder.sandbox.isolation import cgroups, usage
 from autograder.sandbox.model import Limits, Stopped
 from autograder.sandbox.rpc.framing import Closed, Malformed, peer_pid, recv_message, send_message
+from autograder.sandbox.snapshots import Snapshot
 from autograder.sandbox.streams import Frames, Output
 
-if TYPE_CHECKING:
-    from autograder.sandbox.engine import Engine
-
-__all__ = ["Box", "Dead", "Overdue", "Role"]
+__all__ = ["Dead", "Overdue", "Role", "SubmissionProcesses"]
 
 _START_SECONDS = 30.0
 _END_SECONDS = 20.0
@@ -72,13 +71,18 @@ class _Process:
         os.close(self.pidfd)
 
 
-class Box:
+class SubmissionProcesses:
     """A session with its twin and its learner's process."""
 
     def __init__(
-        self, engine: Engine, limits: Limits, files: Mapping[str, bytes], places: Mapping[str, str], prefix: Any
+        self,
+        forkserver: ForkServer,
+        limits: Limits,
+        files: Mapping[str, bytes],
+        places: Mapping[str, str],
+        prefix: Snapshot | None,
     ) -> None:
-        self._engine = engine
+        self._forkserver = forkserver
         self._limits = limits
         self._limits_sent = asdict(limits)
         self._groups: list[cgroups.Group] = []
@@ -95,7 +99,7 @@ class Box:
         self._lifeline, end = os.pipe()
         try:
             message = {"op": "session", "disk_mb": limits.disk_mb, **places}
-            engine.fork(message, [theirs.fileno(), end], host=prefix.control if prefix else None)
+            forkserver.fork(message, [theirs.fileno(), end], host=prefix.control if prefix else None)
         except Closed as error:
             self._control.close()
             os.close(self._lifeline)
@@ -115,8 +119,6 @@ class Box:
 
     # starting ----------------------------------------------------------------------------------------------------
     def _send_files(self, files: Mapping[str, bytes]) -> None:
-        from autograder.sandbox.engine import as_archive, as_memory_file
-
         fd = as_memory_file(as_archive(files))
         send_message(self._control, {"op": "files"}, [fd])
         os.close(fd)
@@ -169,10 +171,10 @@ class Box:
         except (Closed, OSError) as error:
             ours.close()
             raise ExecutionError(
-                f"The {role.value}'s process did not start ({error}).", next_step=self._engine.said()
+                f"The {role.value}'s process did not start ({error}).", next_step=self._forkserver.stderr_tail()
             ) from error
         group = None
-        if self._engine.walls and os.getuid() == 0:
+        if self._forkserver.walls and os.getuid() == 0:
             extra = role is Role.TWIN
             processes = _TWIN_PROCESSES if extra else self._limits.processes
             group = cgroups.make_group(memory_mb=limits["memory_mb"], processes=processes)
@@ -194,7 +196,9 @@ class Box:
             if message["op"] == op:
                 return message
             self._note(message)
-        raise ExecutionError("The walls around a submission could not be built.", next_step=self._engine.said())
+        raise ExecutionError(
+            "The walls around a submission could not be built.", next_step=self._forkserver.stderr_tail()
+        )
 
     # talking -----------------------------------------------------------------------------------------------------
     def tell(self, role: Role, message: dict[str, Any]) -> None:
@@ -254,7 +258,9 @@ class Box:
         try:
             self._note(recv_message(self._control)[0])
         except Closed as error:
-            raise ExecutionError("The supervisor of a submission is gone.", next_step=self._engine.said()) from error
+            raise ExecutionError(
+                "The supervisor of a submission is gone.", next_step=self._forkserver.stderr_tail()
+            ) from error
 
     def _note(self, message: dict[str, Any]) -> None:
         if message["op"] == "ended":
@@ -262,7 +268,7 @@ class Box:
         elif message["op"] == "failed":
             raise ExecutionError(
                 f"A step of starting a submission failed: {message['what']}: {message['why']}",
-                next_step=self._engine.said(),
+                next_step=self._forkserver.stderr_tail(),
             )
 
     def output(self) -> tuple[str, str]:
@@ -330,7 +336,7 @@ class Box:
         if process.group is not None and process.group.out_of_memory():
             self.kill(Role.LEARNER, "memory")
             return
-        root = (usage.parent_of(process.pid) if self._engine.walls else 0) or process.pid
+        root = (usage.parent_of(process.pid) if self._forkserver.walls else 0) or process.pid
         used = usage.usage(root, baseline_mb=process.baseline_mb, alarm_mb=limits.memory_mb)
         process.peak_mb = max(process.peak_mb, used.memory_mb)
         if used.memory_mb > limits.memory_mb:

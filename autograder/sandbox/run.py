@@ -9,27 +9,29 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.sandbox.errors import ExecutionError
+from autograder.sandbox.forkserver import ForkServer
 from autograder.sandbox.model import CellOutcome, ExecutedSubmission, Limits, Plan, PlanCell, Stopped
 from autograder.sandbox.names import names_bound
 from autograder.sandbox.outcomes import explain, gone, of_cell, of_test
-from autograder.sandbox.processes import Box, Dead, Overdue, Role
+from autograder.sandbox.processes import Dead, Overdue, Role, SubmissionProcesses
+from autograder.sandbox.snapshots import Snapshot, SnapshotCache
 
-if TYPE_CHECKING:
-    from autograder.sandbox.engine import Engine
-
-__all__ = ["Run"]
+__all__ = ["SubmissionRun"]
 
 _GRACE = 2.0  # seconds for an interrupted cell to stop by itself
 
 
-class Run:
+class SubmissionRun:
     """One run of one plan. Use it once."""
 
-    def __init__(self, engine: Engine, plan: Plan, limits: Limits, *, keep: bool = False) -> None:
-        self._engine = engine
+    def __init__(
+        self, forkserver: ForkServer, snapshots: SnapshotCache, plan: Plan, limits: Limits, *, keep: bool = False
+    ) -> None:
+        self._forkserver = forkserver
+        self._snapshots = snapshots
         self._plan = plan
         self._limits = limits
         self._keep = keep  # the snapshot this run is forked from
@@ -38,18 +40,20 @@ class Run:
         self._restarts = 0
         self._stopped: Stopped = ""
         self._places: list[int] = []  # of the snapshot's cells in the plan
-        self._box: Box
+        self._processes: SubmissionProcesses
         self._deadline = 0.0
 
-    def go(self) -> ExecutedSubmission:
+    def execute(self) -> ExecutedSubmission:
         """Run all cells and return what came of them."""
         started = time.monotonic()
         peak = 0.0
         while len(self._outcomes) < len(self._plan.cells):
-            with self._engine.places() as places:
+            with self._forkserver.places() as places:
                 prefix = self._prefix()
                 try:
-                    self._box = Box(self._engine, self._limits, self._plan.files, places, prefix)
+                    self._processes = SubmissionProcesses(
+                        self._forkserver, self._limits, self._plan.files, places, prefix
+                    )
                 except ExecutionError:
                     if not prefix:
                         raise
@@ -60,19 +64,19 @@ class Run:
                 try:
                     self._attempt(self._places[prefix.count - 1] + 1 if prefix else 0)
                 finally:
-                    peak = max(peak, self._box.close())
+                    peak = max(peak, self._processes.close())
         outcomes = tuple(self._outcomes[cell.id] for cell in self._plan.cells)
         return ExecutedSubmission(
             outcomes=outcomes,
             seconds=time.monotonic() - started,
             peak_mb=peak,
-            sandbox=self._engine.sandbox,
+            sandbox=self._forkserver.sandbox,
             stopped=self._stopped,
             reason=explain(self._stopped, self._limits) if self._stopped else "",
             restarts=self._restarts,
         )
 
-    def _prefix(self) -> Any:
+    def _prefix(self) -> Snapshot | None:
         """Return a snapshot that has run the leading cells which this submission left as they were released."""
         cells, self._places = [], []
         for index, cell in enumerate(self._plan.cells):
@@ -81,9 +85,9 @@ class Run:
             if cell.release.strip():
                 cells.append((cell.number or index + 1, cell.release))
                 self._places.append(index)
-        if not cells or self._restarts or not self._engine.walls:
+        if not cells or self._restarts or not self._forkserver.walls:
             return None
-        return self._engine.snapshot(cells, self._plan.files, self._limits, keep=self._keep)
+        return self._snapshots.find(cells, self._plan.files, self._limits, keep=self._keep)
 
     def _attempt(self, ran: int) -> None:
         """Run the cells from the start; those already done are repeated only as far as later ones need them."""
@@ -104,7 +108,7 @@ class Run:
                     self._give_up_rest(death.why)
                     return
                 if death.role is Role.TWIN:
-                    return  # and start again in a new box
+                    return  # and start again in new processes
                 if not self._revive(index):
                     return
                 continue
@@ -118,7 +122,7 @@ class Run:
     def _revive(self, index: int) -> bool:
         """Start a new learner's process and repeat what earlier cells did in it; return whether that worked."""
         try:
-            self._box.start_learner()
+            self._processes.start_learner()
             for place, cell in enumerate(self._plan.cells[:index]):
                 if cell.kind != "test" and cell.id not in self._killers:
                     self._learner(cell, cell.number or place + 1)
@@ -146,26 +150,26 @@ class Run:
     def _learner(self, cell: PlanCell, number: int) -> CellOutcome:
         if not cell.learner.strip():
             return CellOutcome(cell.id, cell.kind, ok=True)
-        self._box.tell(Role.LEARNER, {"source": cell.learner, "number": number})
+        self._processes.tell(Role.LEARNER, {"source": cell.learner, "number": number})
         reply, stopped = self._reply(Role.LEARNER)
-        return of_cell(cell, number - 1, stopped, self._limits, reply, self._box.output())
+        return of_cell(cell, number - 1, stopped, self._limits, reply, self._processes.output())
 
     def _bind(self, cell: PlanCell) -> None:
         names = list(cell.names if cell.names is not None else names_bound(cell.release))
         self._ask_twin({"op": "bind", "names": names}, cell)
 
     def _ask_twin(self, message: dict[str, Any], cell: PlanCell) -> dict[str, Any]:
-        self._box.tell(Role.TWIN, message)
+        self._processes.tell(Role.TWIN, message)
         reply, stopped = self._reply(Role.TWIN)
         return {} if stopped else reply
 
     def _test(self, cell: PlanCell, number: int) -> CellOutcome:
-        self._box.tell(Role.TWIN, {"op": "test", "source": cell.release, "number": number})
+        self._processes.tell(Role.TWIN, {"op": "test", "source": cell.release, "number": number})
         reply, stopped = self._reply(Role.TWIN)
-        self._box.output()
+        self._processes.output()
         if reply.get("gone"):
-            self._box.expect_end()
-        ended = self._box.ended
+            self._processes.expect_end()
+        ended = self._processes.ended
         if ended is not None and not reply.get("ok"):
             outcome = gone(cell, stopped or ended.why, self._limits)
         else:
@@ -179,22 +183,22 @@ class Run:
         """Wait for an answer; stop what takes too long, first gently."""
         deadline = min(time.monotonic() + self._limits.cell_seconds, self._deadline)
         try:
-            return self._box.reply(role, deadline), ""
+            return self._processes.reply(role, deadline), ""
         except Overdue:
             return self._interrupt(role)
 
     def _interrupt(self, role: Role) -> tuple[dict[str, Any], Stopped]:
-        self._box.interrupt(Role.LEARNER)
+        self._processes.interrupt(Role.LEARNER)
         with contextlib.suppress(Overdue):
-            return self._box.reply(role, time.monotonic() + _GRACE), "time"
+            return self._processes.reply(role, time.monotonic() + _GRACE), "time"
         if role is Role.TWIN:
-            self._box.interrupt(Role.TWIN)
-            self._box.kill(Role.LEARNER, "time")
+            self._processes.interrupt(Role.TWIN)
+            self._processes.kill(Role.LEARNER, "time")
             with contextlib.suppress(Overdue):
-                return self._box.reply(role, time.monotonic() + _GRACE), "time"
-            self._box.kill(Role.TWIN, "time")
+                return self._processes.reply(role, time.monotonic() + _GRACE), "time"
+            self._processes.kill(Role.TWIN, "time")
             raise Dead(Role.TWIN, "time")
-        self._box.kill(Role.LEARNER, "time")
+        self._processes.kill(Role.LEARNER, "time")
         raise Dead(Role.LEARNER, "time")
 
     def _give_up_rest(self, why: Stopped) -> None:

@@ -17,51 +17,45 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox.engine import Engine
+from autograder.sandbox.capabilities import capabilities
+from autograder.sandbox.engine import course_cache
 from autograder.sandbox.errors import ExecutionError
+from autograder.sandbox.forkserver import ForkServer
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
 from autograder.sandbox.isolation import cgroups, usage
 from autograder.sandbox.model import Limits
 from autograder.sandbox.rpc.framing import Closed, peer_pid, recv_message, send_message
 
-__all__ = ["KernelProcess", "kernel_engine", "socket_folder"]
+__all__ = ["KernelProcess", "kernel_forkserver", "socket_folder"]
 
 _START_SECONDS = 60.0
 _LOOK_EVERY = 0.2
-_engines: dict[tuple[bool, bool], Engine] = {}
+_forkservers: dict[tuple[bool, bool], ForkServer] = {}
 _lock = threading.Lock()
 
 
-def kernel_engine(*, walls: bool, warm: bool) -> Engine:
-    """Return this process's engine for kernels, started at the first call and ended with the process."""
+def kernel_forkserver(*, walls: bool, warm: bool) -> ForkServer:
+    """Return this process's forkserver for kernels, started at the first call and ended with the process."""
     with _lock:
         key = (walls, warm)
-        if key not in _engines:
-            from autograder.sandbox.isolation.capabilities import capabilities
-
+        if key not in _forkservers:
             folder = socket_folder()
             libraries = ("ipykernel.kernelapp", "ipykernel.ipkernel", *(COURSE_LIBRARIES if warm else ()))
-            _engines[key] = Engine(
+            _forkservers[key] = ForkServer(
                 sandbox=capabilities().choose("auto") if walls else "none",
                 preload=libraries,
-                cache=_cache() if walls else None,
+                cache=course_cache() if walls else None,
                 kernels=folder,
                 shell=False,
             )
             atexit.register(_close, key, folder)
-        return _engines[key]
+        return _forkservers[key]
 
 
 def _close(key: tuple[bool, bool], folder: Path) -> None:
     with contextlib.suppress(Exception):
-        _engines.pop(key).close()
+        _forkservers.pop(key).close()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _cache() -> Path | None:
-    from autograder.sandbox.engine import course_cache
-
-    return course_cache()
 
 
 def socket_folder() -> Path:
@@ -76,10 +70,10 @@ class KernelProcess:
 
     Parameters
     ----------
-    engine
+    forkserver
         Forks it.
     folder
-        Where its sockets are: a folder below ``engine.kernels``.
+        Where its sockets are: a folder below ``forkserver.kernels``.
     connection
         The connection information, with this folder's path as ``ip``.
     argv, environment, cwd
@@ -92,7 +86,7 @@ class KernelProcess:
 
     def __init__(
         self,
-        engine: Engine,
+        forkserver: ForkServer,
         *,
         folder: Path,
         connection: Mapping[str, Any],
@@ -101,7 +95,7 @@ class KernelProcess:
         cwd: str,
         limits: Limits,
     ) -> None:
-        self._engine = engine
+        self._forkserver = forkserver
         self._limits = limits
         self.returncode: int | None = None
         self._group: cgroups.Group | None = None
@@ -110,18 +104,18 @@ class KernelProcess:
         self._lifeline, end = os.pipe()
         home = environment.get("HOME", cwd)
         places = {"work": cwd, "tmp": environment.get("TMPDIR", "/tmp"), "home": home}
-        engine.fork({"op": "session", "disk_mb": limits.disk_mb, **places}, [theirs.fileno(), end])
+        forkserver.fork({"op": "session", "disk_mb": limits.disk_mb, **places}, [theirs.fileno(), end])
         theirs.close()
         os.close(end)
         message = {"op": "spawn", "role": "kernel", "limits": asdict(limits), "argv": list(argv)}
-        if engine.walls:
+        if forkserver.walls:
             inside = {**connection, "ip": "/kernels/k"}
             message |= {"folder": folder.name, "connection": inside}
         else:
             message |= {"env": dict(environment), "cwd": cwd}
         self.pid = self._spawn(message)
         self._pidfd = os.pidfd_open(self.pid)
-        if engine.walls:
+        if forkserver.walls:
             threading.Thread(target=self._watch, name="course-kernel-watch", daemon=True).start()
 
     def _spawn(self, message: dict[str, Any]) -> int:
@@ -136,8 +130,10 @@ class KernelProcess:
         try:
             pid = peer_pid(ours)
         except (Closed, OSError) as error:
-            raise ExecutionError(f"The kernel did not start ({error}).", next_step=self._engine.said()) from error
-        if self._engine.walls and os.getuid() == 0:
+            raise ExecutionError(
+                f"The kernel did not start ({error}).", next_step=self._forkserver.stderr_tail()
+            ) from error
+        if self._forkserver.walls and os.getuid() == 0:
             self._group = cgroups.make_group(memory_mb=self._limits.memory_mb, processes=self._limits.processes)
         if self._group is not None:
             self._group.add(pid)
@@ -149,10 +145,12 @@ class KernelProcess:
 
     def _wait_for(self, op: str) -> dict[str, Any]:
         if not select.select([self._control], [], [], _START_SECONDS)[0]:
-            raise ExecutionError("The warm process does not answer.", next_step=self._engine.said())
+            raise ExecutionError("The warm process does not answer.", next_step=self._forkserver.stderr_tail())
         message, _, _ = recv_message(self._control)
         if message["op"] != op:
-            raise ExecutionError(f"The kernel could not be started: {message}", next_step=self._engine.said())
+            raise ExecutionError(
+                f"The kernel could not be started: {message}", next_step=self._forkserver.stderr_tail()
+            )
         return message
 
     def poll(self) -> int | None:

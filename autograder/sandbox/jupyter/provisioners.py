@@ -48,13 +48,13 @@ class CourseWarmProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Have the kernel manager use Unix sockets in a folder of their own."""
-        from autograder.sandbox.jupyter.kernels import kernel_engine
+        from autograder.sandbox.jupyter.kernels import kernel_forkserver
 
-        engine = kernel_engine(walls=self.walls, warm=self.warm)
-        assert engine.kernels is not None
+        forkserver = kernel_forkserver(walls=self.walls, warm=self.warm)
+        assert forkserver.kernels is not None
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(dir=engine.kernels))
-        if engine.walls and os.getuid() == 0:
+            self._folder = Path(tempfile.mkdtemp(dir=forkserver.kernels))
+        if forkserver.walls and os.getuid() == 0:
             os.chown(self._folder, 65534, 65534)
         if self.parent is not None:
             self.parent.transport = "ipc"
@@ -66,7 +66,7 @@ class CourseWarmProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Fork the kernel."""
-        from autograder.sandbox.jupyter.kernels import KernelProcess, as_argv, kernel_engine
+        from autograder.sandbox.jupyter.kernels import KernelProcess, as_argv, kernel_forkserver
 
         assert self._folder is not None
         environment = dict(kwargs.get("env") or self._environment)
@@ -75,7 +75,7 @@ class CourseWarmProvisioner(LocalProvisioner):
             key: value.decode() if isinstance(value, bytes) else value for key, value in self.connection_info.items()
         }
         process = KernelProcess(
-            kernel_engine(walls=self.walls, warm=self.warm),
+            kernel_forkserver(walls=self.walls, warm=self.warm),
             folder=self._folder,
             connection=connection,
             argv=as_argv(cmd, self.parent.connection_file if self.parent else ""),

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.sandbox.rpc.framing import Malformed
-
-if TYPE_CHECKING:
-    from autograder.sandbox.rpc.codec import Decoder, Encoder
+from autograder.sandbox.rpc.interface import Decoder, Encoder
 
 __all__ = ["TAGS", "decode", "encode"]
 

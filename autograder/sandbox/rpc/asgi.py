@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from autograder.sandbox.rpc.peer import Peer
+from autograder.sandbox.rpc.interface import Peer
 
 __all__ = ["App", "answer", "drive"]
 

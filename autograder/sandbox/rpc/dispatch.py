@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.sandbox.rpc.asgi import App, answer
 from autograder.sandbox.rpc.framing import Malformed
-
-if TYPE_CHECKING:
-    from autograder.sandbox.rpc.peer import Peer
+from autograder.sandbox.rpc.interface import Peer
 
 __all__ = ["ASYNCHRONOUS", "SYNCHRONOUS", "check_allowed"]
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograder.sandbox.rpc import dispatch, references
-from autograder.sandbox.rpc.asgi import App
 from autograder.sandbox.rpc.channel import Channel
 from autograder.sandbox.rpc.codec import Decoder, Encoder, NotData
 from autograder.sandbox.rpc.exceptions import decode_fault, encode_fault
 from autograder.sandbox.rpc.framing import Malformed, Wire
+from autograder.sandbox.rpc.interface import Lifespan
 from autograder.sandbox.rpc.proxies import handle_id, make_handle
 
 __all__ = ["Peer"]
@@ -40,7 +40,7 @@ class Peer:
         self.strict = strict
         self.channel = Channel(wire, self._handle)
         self.namespace: dict[str, Any] = {}
-        self.apps: dict[int, App] = {}
+        self.apps: dict[int, Lifespan] = {}
         self._lent: dict[int, object] = {}
         self._numbers: dict[int, int] = {}  # id of a lent object -> its number; lent objects stay alive
         self._exceptions: dict[int, type[BaseException]] = {}
@@ -95,7 +95,7 @@ class Peer:
         try:
             if head.get("op") == "bind" and not self.strict:
                 return self._bound(head["names"])
-            target = self._target(head.get("on"))
+            target = self.target(head.get("on"))
             decoder = Decoder(blobs, self._other_tree)
             args, keywords = decoder.value(head.get("args")), decoder.value(head.get("kw"))
             op, name = str(head.get("op")), str(head.get("name", ""))
@@ -115,7 +115,7 @@ class Peer:
     def _error(self, error: BaseException) -> tuple[dict[str, Any], Sequence[bytes]]:
         fault = encode_fault(error)
         if type(error).__module__ == "__main__" and not self.strict:
-            fault["class"] = self._lend(type(error))
+            fault["class"] = self._number_of(type(error))
         return {"err": fault}, ()
 
     def _answer_later(self, number: int, work: Any) -> None:
@@ -143,7 +143,7 @@ class Peer:
                 try:
                     found[name] = encoder.encode(self.namespace[name])
                 except Exception:
-                    found[name] = self._lend_out(self.namespace[name])
+                    found[name] = self.lend(self.namespace[name])
         return {"names": found}, encoder.blobs
 
     # what is no plain data ---------------------------------------------------------------------------------------
@@ -158,9 +158,9 @@ class Peer:
         if isinstance(value, BaseException):
             return ["ex", encode_fault(value)]
         if not self.strict:
-            return self._lend_out(value)
+            return self.lend(value)
         if references.may_lend(value):
-            return self._lend_out(value)
+            return self.lend(value)
         data = references.dumps(value, self)
         if data is None:
             raise NotData(f"the check passes an object of class {type(value).__name__}, which can't be sent")
@@ -169,31 +169,34 @@ class Peer:
     def _other_tree(self, tree: list[Any], decoder: Decoder) -> Any:
         tag, *parts = tree
         if tag == "h" and len(parts) == 1:
-            return self._borrow(parts[0])
+            return self.borrow(parts[0])
         if tag == "yours" and len(parts) == 1:
-            return self._target(parts[0])
+            return self.target(parts[0])
         if tag == "ex" and len(parts) == 1:
             return self._fault(parts[0])
         if tag == "pk" and not self.strict:
             return references.loads(decoder.blob(parts[0]), self)
         raise Malformed(f"there is no tag {tag!r:.20}")
 
-    def _borrow(self, info: Any) -> Any:
+    def borrow(self, info: Any) -> Any:
+        """Return what stands for the object of the other process that ``info`` describes."""
         if isinstance(info, dict) and info.get("kind") == "exception" and type(info.get("id")) is int:
             if info["id"] not in self._exceptions and len(self._exceptions) < 1000:
                 self._exceptions[info["id"]] = references.exception_class(info)
             return self._exceptions[info["id"]]
         return make_handle(self, info)
 
-    def _target(self, number: object) -> Any:
+    def target(self, number: object) -> Any:
+        """Return the object that was lent under ``number``."""
         if type(number) is not int or number not in self._lent:
             raise Malformed("an object isn't there")
         return self._lent[number]
 
-    def _lend_out(self, value: object) -> list[Any]:
-        return ["h", references.describe(value, self._lend(value), self._lend)]
+    def lend(self, value: object) -> list[Any]:
+        """Return the tree by which the other process refers to ``value``, which stays here."""
+        return ["h", references.describe(value, self._number_of(value), self._number_of)]
 
-    def _lend(self, value: object) -> int:
+    def _number_of(self, value: object) -> int:
         with self._lock:
             number = self._numbers.get(id(value))
             if number is None:

@@ -10,13 +10,11 @@ import inspect
 import keyword
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from autograder.sandbox.rpc.asgi import drive
 from autograder.sandbox.rpc.framing import Malformed
-
-if TYPE_CHECKING:
-    from autograder.sandbox.rpc.peer import Peer
+from autograder.sandbox.rpc.interface import Peer
 
 __all__ = ["Handle", "NotAValue", "handle_id", "make_handle"]
 

@@ -10,14 +10,12 @@ import pickle
 import sys
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograder.sandbox.rpc.codec import Encoder, NotData
 from autograder.sandbox.rpc.exceptions import LearnerFault, known_exception
+from autograder.sandbox.rpc.interface import Peer
 from autograder.sandbox.rpc.proxies import handle_id
-
-if TYPE_CHECKING:
-    from autograder.sandbox.rpc.peer import Peer
 
 __all__ = ["describe", "dumps", "exception_class", "loads", "may_lend"]
 
@@ -129,7 +127,7 @@ class _Pickler(pickle.Pickler):
         ours = isinstance(value, (*_FLOWS, *_FUNCTIONS)) or type(value).__module__ == "__main__"
         if not ours and not (inspect.isclass(value) and value.__module__ == "__main__"):
             return None
-        return ("h", self._peer._lend_out(value)[1]) if may_lend(value) else None
+        return ("h", self._peer.lend(value)[1]) if may_lend(value) else None
 
 
 class _Unpickler(pickle.Unpickler):
@@ -139,7 +137,7 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, what = pid
-        return self._peer._target(what) if kind == "yours" else self._peer._borrow(what)
+        return self._peer.target(what) if kind == "yours" else self._peer.borrow(what)
 
 
 def dumps(value: object, peer: Peer) -> bytes | None:

@@ -14,8 +14,8 @@ from autograder.authoring.sources import read_source
 from autograder.grading import command
 from autograder.grading.command import choose_executor, grade_command, read_roster
 from autograder.grading.options import GradeOptions, GradingError
+from autograder.sandbox.capabilities import Capabilities, Option
 from autograder.sandbox.errors import SandboxUnavailable
-from autograder.sandbox.isolation.capabilities import Capabilities, Option
 from tests.fixtures import make_submissions
 from tests.fixtures.broken_executor import Broken
 from tests.fixtures.tiny_class import write

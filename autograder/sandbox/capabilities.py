@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.sandbox.errors import ExecutionError, SandboxUnavailable
+from autograder.sandbox.forkserver import ForkServer
 from autograder.sandbox.isolation import cgroups, landlock, syscalls
+from autograder.sandbox.model import Limits, Plan, PlanCell
+from autograder.sandbox.run import SubmissionRun
+from autograder.sandbox.snapshots import SnapshotCache
 
 __all__ = ["Capabilities", "Option", "capabilities"]
 
@@ -94,13 +98,15 @@ def _probe_bwrap() -> Option:
 
 
 def _probe(name: str) -> Option:
-    from autograder.sandbox.engine import Engine
-    from autograder.sandbox.model import Limits, Plan, PlanCell
-
     plan = Plan(cells=(PlanCell("probe", "free", "import os; ids = os.getuid()", "import os; ids = os.getuid()"),))
     try:
-        with Engine(sandbox=name, preload=(), cache=None) as engine:
-            done = engine.run(plan, limits=Limits(memory_mb=256, processes=16, wall_seconds=20, restarts=0))
+        with ForkServer(sandbox=name, preload=(), cache=None) as forkserver:
+            limits = Limits(memory_mb=256, processes=16, wall_seconds=20, restarts=0)
+            snapshots = SnapshotCache(forkserver)
+            try:
+                done = SubmissionRun(forkserver, snapshots, plan, limits).execute()
+            finally:
+                snapshots.close()
     except (ExecutionError, OSError) as error:
         return Option(name, works=False, reason=" ".join(str(error).split())[-300:])
     return Option(
