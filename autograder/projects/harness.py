@@ -7,7 +7,7 @@ import json
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import PurePosixPath
@@ -76,6 +76,14 @@ class Bench:
         """Write down what a requirement came to, and return whether it is met."""
         self.found[requirement] = Finding(requirement, bool(passed), evidence, measured)
         return bool(passed)
+
+    @contextlib.contextmanager
+    def failing(self, requirement: str) -> Iterator[None]:
+        """Record a requirement as not met where the block raises :class:`Unmet`, and let the stage go on."""
+        try:
+            yield
+        except Unmet as unmet:
+            self.note(requirement, False, str(unmet))
 
     def run(self, stage: Stage) -> None:
         """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""

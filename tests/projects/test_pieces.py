@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from autograder.cli import app
 from autograder.projects.harness import Bench, Memo, grade
 from autograder.projects.measure import mlflow_store, simulator
-from autograder.projects.measure.exposition import grown, samples, values
 from autograder.projects.measure.mutations import Edit
 from autograder.projects.measure.schema_bounds import outside, request_schema
 from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet, Untried
@@ -20,21 +19,6 @@ from autograder.projects.registry import KINDS
 from autograder.projects.report import as_html, as_markdown
 from autograder.projects.stages.container import _without_local_install
 from autograder.projects.submission import Project, read_project
-
-METRICS = """\
-# HELP asked_total Requests.
-# TYPE asked_total counter
-asked_total{status="200"} 7.0
-asked_total{status="422",why="a } in it"} 2
-# TYPE seconds histogram
-seconds_bucket{le="0.1"} 8.0
-seconds_count 9.0
-seconds_sum 0.3
-# TYPE version gauge
-version 2.0
-# TYPE broken counter
-broken nonsense
-"""
 
 
 @pytest.mark.parametrize(
@@ -59,13 +43,6 @@ def test_wrong_values_are_made_from_the_bounds_that_an_api_states(field, values)
 @pytest.mark.parametrize("openapi", [None, [], {"paths": []}, {"paths": {"/predict": {"post": 3}}}, "x"])
 def test_a_schema_that_is_none_is_no_error(openapi):
     assert request_schema(openapi) is None
-
-
-def test_counters_and_histograms_are_summed_over_their_labels():
-    assert samples(METRICS, "counter") == {"asked_total": 9.0, "broken": 0.0}
-    assert samples(METRICS, "histogram") == {"seconds": 9.0}
-    assert values(METRICS, "gauge") == {"version": 2.0}
-    assert grown(METRICS, METRICS.replace(" 7.0", " 10.0"), "counter", 3) == ["asked_total"]
 
 
 def test_a_store_that_is_none_is_told(tmp_path):
@@ -131,6 +108,13 @@ def test_what_was_not_tried_because_of_something_else_gets_no_advice():
         assert "see train.runs" in text
         assert "Do it." not in text
     assert "Do it." in as_markdown(_report("x"))
+
+
+def test_a_part_that_cannot_be_looked_at_fails_with_its_reason_and_the_stage_goes_on():
+    bench = Bench(Project("p", {}, {}, {}), Kind("k", "A kind", {}, ()), None, Memo())
+    with bench.failing("a.b"):
+        raise Unmet("your /metrics page is not understood: line 3")
+    assert bench.found["a.b"] == Finding("a.b", False, "your /metrics page is not understood: line 3")
 
 
 def test_a_variant_that_changes_nothing_is_an_error():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograder.projects.harness import NOT_CODE, Server, json_of
-from autograder.projects.measure.exposition import samples
+from autograder.projects.measure.metrics import grown, read_metrics
 from autograder.projects.model import Requirement, Stage, Unmet
 
 if TYPE_CHECKING:
@@ -198,19 +198,14 @@ METRICS = (
 def _metrics(bench: Bench) -> None:
     place = bench.fresh()
     with _served(bench, place) as server:
-        before = server.get("/metrics")["text"]
+        before = read_metrics(server.get("/metrics")).counter
         tokens = _content(_ask(server, _body(bench)))[1]
-        after = server.get("/metrics")["text"]
-        grown = _token_counters(before, after, tokens)
-        evidence = f"one answer in between; counters that grew by its tokens: {', '.join(grown) or 'none'}"
-        bench.note("metrics.tokens", bool(grown), evidence)
-        _check_scraped(bench, server, place, grown)
-
-
-def _token_counters(before: str, after: str, tokens: int) -> list[str]:
-    old, new = samples(before, "counter"), samples(after, "counter")
-    grown = sorted(name for name in new if tokens and new[name] - old.get(name, 0) == tokens)
-    return [name for name in grown if _GENERATED.search(name)] or grown
+        after = read_metrics(server.get("/metrics")).counter
+        counters = grown(before, after, tokens) if tokens else []
+        counters = [name for name in counters if _GENERATED.search(name)] or counters
+        evidence = f"one answer in between; counters that grew by its tokens: {', '.join(counters) or 'none'}"
+        bench.note("metrics.tokens", bool(counters), evidence)
+        _check_scraped(bench, server, place, counters)
 
 
 def _check_scraped(bench: Bench, server: Server, place: str, counters: Sequence[str]) -> None:
@@ -302,11 +297,11 @@ def _load(bench: Bench) -> None:
     uses = "locust" in text and "User" in text
     bench.note("load.locust", uses, f"`{bench.setting('locustfile')}` {'has' if uses else 'has no'} users of Locust")
     with _served(bench, place) as server:
-        before = samples(server.get("/metrics")["text"], "counter")
+        before = server.get("/metrics")
         command = bench.project.command("load", url=f"http://127.0.0.1:{server.port}", out=bench.setting("report"))
         bench.cell.remove(f"{place}/{bench.setting('report')}")
         done = bench.cell.run(command, cwd=place, seconds=_LOAD_SECONDS, env=bench.imports_from(place))
-        after = samples(server.get("/metrics")["text"], "counter")
+        after = server.get("/metrics")
     rows = _rows(bench.cell.get(f"{place}/{bench.setting('report')}", most=1 << 20))
     levels = sorted({int(row["users"]) for row in rows})
     right = done.ok and len(levels) >= 3 and 1 in levels
@@ -317,15 +312,14 @@ def _load(bench: Bench) -> None:
         raise Unmet(f"`{bench.setting('report')}` has no rows with {', '.join(_ROW)}")
     wrong = [f"{int(row['users'])} users: {why}" for row in rows if (why := _disagrees(row))]
     bench.note("load.report", not wrong, "; ".join(wrong) or f"{len(rows)} rows agree with themselves")
-    claimed = sum(row["tokens"] for row in rows)
-    counted = max(
-        (after[name] - before.get(name, 0) for name in after if "predicted" in name or "generation" in name), default=0
-    )
-    enough = claimed > 0 and counted >= 0.95 * claimed
-    told = "at least as many as claimed" if enough else "fewer than claimed"
-    bench.note(
-        "load.honest", enough, f"tokens that the service counted meanwhile: {told}", f"{counted:g} of {claimed:g}"
-    )
+    with bench.failing("load.honest"):
+        old, new = read_metrics(before).counter, read_metrics(after).counter
+        claimed = sum(row["tokens"] for row in rows)
+        generated = [name for name in new if "predicted" in name or "generation" in name]
+        counted = max((new[name] - old.get(name, 0) for name in generated), default=0)
+        enough = claimed > 0 and counted >= 0.95 * claimed
+        told = f"tokens that the service counted meanwhile: {'at least as many as' if enough else 'fewer than'} claimed"
+        bench.note("load.honest", enough, told, f"{counted:g} of {claimed:g}")
 
 
 def _rows(data: bytes | None) -> list[dict[str, float]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograder.projects.harness import NOT_CODE, Server, json_of
 from autograder.projects.measure import simulator
-from autograder.projects.measure.exposition import values
+from autograder.projects.measure.metrics import read_metrics
 from autograder.projects.model import Requirement, Stage, Unmet
 
 if TYPE_CHECKING:
@@ -291,13 +291,15 @@ def _check_record(bench: Bench, server: Server, story: Story) -> None:
 
 
 def _check_metrics(bench: Bench, server: Server, story: Story) -> None:
-    text = server.get("/metrics")["text"]
-    alerts, version = len(story.alerts()), story.version(len(story.steps) - 1)
-    wanted = {"batches": ("counter", len(story.steps)), "alerts": ("counter", alerts), "version": ("gauge", version)}
-    missing = [what for what, (kind, value) in wanted.items() if value not in values(text, kind).values()]
-    evidence = f"{len(story.steps)} batches, {_count(alerts)}, version {version}: "
-    evidence += f"no sample for {', '.join(missing)}" if missing else "all three found"
-    bench.note("metrics.exported", not missing, evidence)
+    batches, alerts, version = len(story.steps), len(story.alerts()), story.version(len(story.steps) - 1)
+    with bench.failing("metrics.exported"):
+        metrics = read_metrics(server.get("/metrics"))
+        counted, gauges = metrics.counter.values(), metrics.gauge.values()
+        found = {"batches": batches in counted, "alerts": alerts in counted, "version": version in gauges}
+        missing = [what for what, there in found.items() if not there]
+        evidence = f"{batches} batches, {_count(alerts)}, version {version}: "
+        evidence += f"no sample for {', '.join(missing)}" if missing else "all three found"
+        bench.note("metrics.exported", not missing, evidence)
 
 
 STAGES = (

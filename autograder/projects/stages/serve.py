@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from autograder.projects.harness import NOT_CODE, Server, json_of
-from autograder.projects.measure.exposition import grown
 from autograder.projects.measure.holdout import holdout
+from autograder.projects.measure.metrics import grown, read_metrics
 from autograder.projects.measure.schema_bounds import outside, request_schema
 from autograder.projects.model import Requirement, Stage, Unmet
 
@@ -175,13 +175,18 @@ def _check_skill(bench: Bench, server: Server) -> None:
 
 
 def _check_metrics(bench: Bench, server: Server, example: dict[str, Any]) -> None:
-    before = server.get("/metrics")
-    server.ask(*[_request(example)] * 7)
-    after = server.get("/metrics")
-    found = {kind: grown(before["text"], after["text"], kind, 7) for kind in ("counter", "histogram")}
-    said = "; ".join(f"{kind}s that grew by 7: {', '.join(names) or 'none'}" for kind, names in found.items())
-    evidence = f"GET /metrics {after['status']}, 7 predictions in between: {said}"
-    bench.note("serve.metrics", after["status"] == 200 and all(found.values()), evidence)
+    with bench.failing("serve.metrics"):
+        before = read_metrics(server.get("/metrics"))
+        server.ask(*[_request(example)] * 7)
+        after = read_metrics(server.get("/metrics"))
+        counters, histograms = grown(before.counter, after.counter, 7), grown(before.histogram, after.histogram, 7)
+        evidence = f"GET /metrics 200, 7 predictions in between: counters that grew by 7: {_listed(counters)}"
+        evidence += f"; histograms that grew by 7: {_listed(histograms)}"
+        bench.note("serve.metrics", bool(counters and histograms), evidence)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _check_latency(bench: Bench, server: Server, example: dict[str, Any]) -> None:
