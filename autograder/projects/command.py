@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.projects.harness import grade
-from autograder.projects.model import Kind, ProjectError, Report
-from autograder.projects.registry import KINDS
+from autograder.projects.model import ProjectError, Report
+from autograder.projects.registry import open_project
 from autograder.projects.report import write_report
-from autograder.projects.submission import read_project
+from autograder.projects.stage import Kind, grade
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +29,7 @@ def grade_project(
     SandboxUnavailable
         Strangers' code cannot be walled in on this machine.
     """
-    project, kind = read_project(folder, KINDS)
+    project, kind = open_project(folder)
     _check_stages(only, kind)
 
     def say(stage: str) -> None:

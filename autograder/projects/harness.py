@@ -6,19 +6,17 @@ import contextlib
 import json
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any
 
-from autograder.projects.model import Finding, Kind, Report, Stage, Unmet, Untried
-from autograder.projects.sandbox import ENVIRONMENT, LIMITS, WORK, Cell, CellEnded, Done
+from autograder.projects.model import Finding, Unmet, Untried
+from autograder.projects.sandbox import ENVIRONMENT, WORK, Cell, Done
 from autograder.projects.submission import Project, products
-from autograder.sandbox import Limits
 
-__all__ = ["Bench", "Memo", "Patience", "grade"]
+__all__ = ["INPUTS", "NOT_CODE", "PATIENCE", "Bench", "Memo", "Patience", "Server", "json_of"]
 
 NOT_CODE = (".github", ".dockerignore", "Dockerfile", "compose.yaml", "docker-compose.yml", "README.md", "tests")
 INPUTS = f"{WORK}/given"
@@ -33,6 +31,9 @@ class Patience:
     answer: float = 90.0  # until a service that was started answers
     test: float = 180.0
     stop: float = 10.0
+
+
+PATIENCE = Patience()
 
 
 @dataclass
@@ -52,22 +53,21 @@ class Bench:
     def __init__(
         self,
         project: Project,
-        kind: Kind,
         cell: Cell,
         memo: Memo,
         *,
-        patience: Patience = Patience(),
+        inputs: Mapping[str, bytes] | None = None,
+        patience: Patience = PATIENCE,
         build: bool = False,
     ) -> None:
         self.project = project
-        self.kind = kind
         self.cell = cell
         self.memo = memo
         self.patience = patience
         self.build = build
         self.found: dict[str, Finding] = {}
-        self.inputs: Mapping[str, bytes] = kind.inputs(project) if kind.inputs else {}
-        self._visible: tuple[str, ...] = ()
+        self.inputs = inputs or {}
+        self.blind: tuple[str, ...] = ()  # what the stage that runs is not given
         self._number = 0
         self._installed: Done | None = None
 
@@ -85,33 +85,12 @@ class Bench:
         except Unmet as unmet:
             self.note(requirement, False, str(unmet))
 
-    def run(self, stage: Stage) -> None:
-        """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""
-        key = f"{self.kind.name} {stage.name} {self.build} {self.project.digest(stage.blind)}"
-        if key not in self.memo.findings:
-            self._visible = stage.blind
-            why, tried = "the stage ended without looking at it", True
-            try:
-                stage.run(self)
-            except Unmet as unmet:
-                tried = not isinstance(unmet, Untried)
-                why = str(unmet) if tried else f"not tried: {unmet}"
-            except CellEnded as ended:
-                why = ended.happened
-            except Exception as error:  # what a stranger's service answers must not end the grading
-                why = f"the grader could not go on: {type(error).__name__}"
-            missing = [r.id for r in stage.requirements if r.id not in self.found]
-            for requirement in missing:
-                self.found[requirement] = Finding(requirement, False, why, tried=tried)
-            self.memo.findings[key] = {r.id: self.found[r.id] for r in stage.requirements}
-        self.found |= self.memo.findings[key]
-
     # places ------------------------------------------------------------------------------------------------------
     def fresh(self, *, name: str = "project", overlay: Mapping[str, bytes] | None = None) -> str:
         """Write the files that the stage may see into a new folder of the sandbox, and return it."""
         self._number += 1
         place = f"{WORK}/{self._number}/{name}"
-        self.cell.put({**self.project.visible(self._visible), **(overlay or {})}, place)
+        self.cell.put({**self.project.visible(self.blind), **(overlay or {})}, place)
         self.cell.put(self.inputs, INPUTS)
         return place
 
@@ -169,9 +148,9 @@ class Bench:
 
     def _train(self, times: int) -> tuple[list[Done], dict[str, bytes]]:
         self.require_installed()
-        before, self._visible = self._visible, NOT_CODE
+        before, self.blind = self.blind, NOT_CODE
         place = self.fresh()
-        self._visible = before
+        self.blind = before
         runs: list[Done] = []
         kept: dict[str, bytes] = {}
         for path in self.products:
@@ -327,29 +306,3 @@ def json_of(answer: Mapping[str, Any]) -> Any:
         return json.loads(answer["text"])
     except (ValueError, RecursionError):
         return None
-
-
-def grade(
-    project: Project,
-    kind: Kind,
-    *,
-    only: Iterable[str] = (),
-    sandbox: str = "auto",
-    memo: Memo | None = None,
-    limits: Limits = LIMITS,
-    patience: Patience = Patience(),
-    build: bool = False,
-    on_stage: Callable[[str], object] = str,
-) -> Report:
-    """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
-    wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
-    seconds: dict[str, float] = {}
-    with Cell(sandbox=sandbox, limits=limits) as cell:
-        bench = Bench(project, kind, cell, memo or Memo(), patience=patience, build=build)
-        for stage in kind.stages:
-            if stage.name in wanted:
-                on_stage(stage.name)
-                started = time.monotonic()
-                bench.run(stage)
-                seconds[stage.name] = time.monotonic() - started
-    return Report(kind, project.name, dict(bench.found), seconds=seconds)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from course_lib.errors import CourseError
 
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
-
-__all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet", "Untried"]
+__all__ = ["Finding", "ProjectError", "Report", "Requirement", "Unmet", "Untried"]
 
 
 class ProjectError(CourseError):
@@ -59,53 +54,12 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of the grading: what it checks, which files it needs to see, and how.
-
-    Attributes
-    ----------
-    blind
-        Files and folders that the stage is not given, so that it cannot depend on them.
-    """
-
-    name: str
-    requirements: tuple[Requirement, ...]
-    run: Callable[[Bench], None]
-    blind: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One of the practice projects.
-
-    Attributes
-    ----------
-    settings
-        What its table in ``pyproject.toml`` must name, and what each value is.
-    stages
-        In their order.
-    inputs
-        Gives files that the grader brings; ``{data}`` in a command is the place of ``data.csv``.
-    """
-
-    name: str
-    title: str
-    settings: Mapping[str, str]
-    stages: tuple[Stage, ...]
-    inputs: Callable[[Project], Mapping[str, bytes]] | None = None
-
-    def requirements(self) -> Iterator[Requirement]:
-        """Yield the requirements of all stages."""
-        for stage in self.stages:
-            yield from stage.requirements
-
-
-@dataclass(frozen=True)
 class Report:
     """A graded project."""
 
-    kind: Kind
+    title: str
     project: str
+    requirements: tuple[Requirement, ...]
     findings: Mapping[str, Finding]
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
@@ -113,7 +67,7 @@ class Report:
     @property
     def rows(self) -> list[tuple[Requirement, Finding]]:
         """Each requirement that was looked at, with what it came to."""
-        return [(r, self.findings[r.id]) for r in self.kind.requirements() if r.id in self.findings]
+        return [(r, self.findings[r.id]) for r in self.requirements if r.id in self.findings]
 
     @property
     def points(self) -> int:

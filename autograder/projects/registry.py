@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from autograder.projects.model import Kind
-from autograder.projects.stages import ci, container, install, llm, monitoring, serve, tests, train
+from pathlib import Path
 
-__all__ = ["KINDS"]
+from autograder.projects.stage import Kind
+from autograder.projects.stages import ci, container, install, llm, monitoring, serve, tests, train
+from autograder.projects.submission import Project, read_project
+
+__all__ = ["KINDS", "open_project"]
 
 MODEL_API = Kind(
     "model-api",
@@ -53,3 +56,15 @@ LLM_SERVING = Kind(
 )
 
 KINDS = {kind.name: kind for kind in (MODEL_API, LLM_SERVING, MONITORING)}
+
+
+def open_project(folder: Path) -> tuple[Project, Kind]:
+    """Read the project in ``folder``, and return it with what is asked of it.
+
+    Raises
+    ------
+    ProjectError
+        It is no practice project.
+    """
+    project = read_project(folder, {name: kind.settings for name, kind in KINDS.items()})
+    return project, KINDS[project.settings["project"]]

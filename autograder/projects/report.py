@@ -36,7 +36,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
 def as_markdown(report: Report) -> str:
     """Return the report as Markdown."""
-    lines = [f"## {report.kind.title}: {report.points} of {report.most} points", "", _HOW, ""]
+    lines = [f"## {report.title}: {report.points} of {report.most} points", "", _HOW, ""]
     lines += ["| | Requirement | Points | Evidence |", "|---|---|---|---|"]
     for requirement, finding in report.rows:
         mark, earned = ("✓", requirement.points) if finding.passed else ("✗", 0)
@@ -60,7 +60,7 @@ def as_html(report: Report) -> str:
         f"<td>{escape(f.evidence)}{'' if f.passed or not f.tried else f'<br><i>{escape(r.advice)}</i>'}</td></tr>"
         for r, f in report.rows
     )
-    title = f"{report.kind.title}: {report.points} of {report.most} points"
+    title = f"{report.title}: {report.points} of {report.most} points"
     notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes)
     head = "<tr><th></th><th>Requirement</th><th>Points</th><th>Evidence, and what to do</th></tr>"
     return (

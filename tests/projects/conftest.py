@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.harness import Memo, grade
+from autograder.projects.harness import Memo
 from autograder.projects.measure.mutations import read_variants
 from autograder.projects.model import Report
-from autograder.projects.registry import KINDS
-from autograder.projects.submission import read_project
+from autograder.projects.registry import open_project
+from autograder.projects.stage import grade
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ROOT / "solutions" / "projects"
@@ -23,7 +23,7 @@ AT_ONCE = 2
 @lru_cache
 def _graded(kind: str) -> dict[str, Report]:
     """Return the reports of a reference (under its kind's name) and of its variants."""
-    project, found = read_project(REFERENCES / kind, KINDS)
+    project, found = open_project(REFERENCES / kind)
     memo = Memo()
     reports = {kind: grade(project, found, memo=memo)}
     variants = read_variants(REFERENCES / f"{kind}.variants.toml")

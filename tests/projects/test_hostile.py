@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.projects.harness import Patience, grade
+from autograder.projects.harness import Patience
 from autograder.projects.model import ProjectError
-from autograder.projects.registry import KINDS
+from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
 from autograder.projects.sandbox import LIMITS, Cell, CellEnded
-from autograder.projects.submission import read_project
+from autograder.projects.stage import grade
 
 SECRET = "swordfish-of-the-grader"
 TABLE = """
@@ -139,7 +139,7 @@ def living(mark: str) -> list[int]:
 
 def test_an_endless_install_is_ended_and_reported(tmp_path, mark):
     folder = project(tmp_path / "p", {"setup.py": f"import time\nx = {mark!r}\nwhile True: time.sleep(1)\n"}, mark)
-    report = grade(*read_project(folder, KINDS), only=["install", "test"], patience=Patience(install=8))
+    report = grade(*open_project(folder), only=["install", "test"], patience=Patience(install=8))
     assert "install.installs" in report.failed
     assert "did not end in time" in report.findings["install.installs"].evidence
     assert "could not be installed" in report.findings["test.pass"].evidence
@@ -160,7 +160,7 @@ def test_everything_at_once_is_contained_and_reported(tmp_path, mark, canary, mo
     }
     folder = project(tmp_path / "p", files, mark)
     limits = replace(LIMITS, processes=64, memory_mb=1024)
-    report = grade(*read_project(folder, KINDS), limits=limits, patience=Patience(stop=2, test=90))
+    report = grade(*open_project(folder), limits=limits, patience=Patience(stop=2, test=90))
     evidence = {name: finding.evidence for name, finding in report.findings.items()}
     assert "train.runs" not in report.failed, evidence["train.runs"]  # the bomb was refused, and the training went on
     assert {"serve.ready", "serve.predicts", "serve.stops"} <= set(report.failed)
@@ -220,14 +220,14 @@ def test_a_wrong_table_is_a_clear_error(tmp_path, change, message):
     folder = project(tmp_path / "p", {}, "x")
     (folder / "pyproject.toml").write_text(change(TABLE))
     with pytest.raises(ProjectError, match=message):
-        read_project(folder, KINDS)
+        open_project(folder)
 
 
 def test_links_out_of_the_project_and_git_are_not_read(tmp_path, canary):
     folder = project(tmp_path / "p", {".git/config": "[core]\nfsmonitor = touch /tmp/pwned\n"}, "x")
     (folder / "link").symlink_to(canary)
     (folder / "folder").symlink_to(tmp_path)
-    files = read_project(folder, KINDS)[0].files
+    files = open_project(folder)[0].files
     assert not [name for name in files if name.startswith((".git/", "link", "folder"))]
 
 

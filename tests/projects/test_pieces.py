@@ -10,15 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.projects.harness import Bench, Memo, grade
+from autograder.projects.harness import Bench, Memo
 from autograder.projects.measure import mlflow_store, simulator
 from autograder.projects.measure.mutations import Edit
 from autograder.projects.measure.schema_bounds import outside, request_schema
-from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet, Untried
-from autograder.projects.registry import KINDS
+from autograder.projects.model import Finding, ProjectError, Report, Requirement, Unmet, Untried
+from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
+from autograder.projects.stage import Stage, grade, run_stage
 from autograder.projects.stages.container import _without_local_install
-from autograder.projects.submission import Project, read_project
+from autograder.projects.submission import Project
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,7 @@ def test_a_store_that_computes_forever_is_given_up(tmp_path):
 
 def _report(evidence: str) -> Report:
     requirement = Requirement("a.b", "it holds", 5, "Do it.")
-    kind = Kind("k", "A kind", {}, (Stage("a", (requirement,), lambda bench: None),))
-    return Report(kind, "<b>mine</b>", {"a.b": Finding("a.b", False, evidence)})
+    return Report("A kind", "<b>mine</b>", (requirement,), {"a.b": Finding("a.b", False, evidence)})
 
 
 def test_what_a_project_says_stays_text_in_the_report():
@@ -82,7 +82,7 @@ def test_what_a_project_says_stays_text_in_the_report():
 
 
 def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_path):
-    project, _ = read_project(references / "model-api", KINDS)
+    project, _ = open_project(references / "model-api")
     for path, data in project.files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(data)
@@ -90,7 +90,7 @@ def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_p
         (tmp_path / project.settings[key]).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / project.settings[key]).write_bytes(b"of an earlier training")
 
-    assert read_project(tmp_path, KINDS)[0].files == project.files
+    assert open_project(tmp_path)[0].files == project.files
 
 
 def test_what_was_not_tried_because_of_something_else_gets_no_advice():
@@ -98,9 +98,8 @@ def test_what_was_not_tried_because_of_something_else_gets_no_advice():
         raise Untried("training failed (see train.runs)")
 
     report = _report("x")
-    stage = Stage("a", report.kind.stages[0].requirements, run)
-    bench = Bench(Project("p", {}, {}, {}), Kind("k", "A kind", {}, (stage,)), None, Memo())
-    bench.run(stage)
+    bench = Bench(Project("p", {}, {}, {}), None, Memo())
+    run_stage(bench, Stage("a", report.requirements, run))
     report = replace(report, findings=bench.found)
 
     assert bench.found["a.b"].evidence == "not tried: training failed (see train.runs)"
@@ -111,7 +110,7 @@ def test_what_was_not_tried_because_of_something_else_gets_no_advice():
 
 
 def test_a_part_that_cannot_be_looked_at_fails_with_its_reason_and_the_stage_goes_on():
-    bench = Bench(Project("p", {}, {}, {}), Kind("k", "A kind", {}, ()), None, Memo())
+    bench = Bench(Project("p", {}, {}, {}), None, Memo())
     with bench.failing("a.b"):
         raise Unmet("your /metrics page is not understood: line 3")
     assert bench.found["a.b"] == Finding("a.b", False, "your /metrics page is not understood: line 3")
@@ -134,7 +133,7 @@ def test_drift_follows_from_the_seed_and_leaves_the_rest_alone():
 
 @pytest.mark.timeout(600)
 def test_the_same_project_graded_twice_gives_the_same_report(references):
-    project, kind = read_project(references / "monitoring", KINDS)
+    project, kind = open_project(references / "monitoring")
     first, second = (grade(project, kind) for _ in range(2))
     assert as_markdown(first) == as_markdown(second)
     assert as_html(first) == as_html(second)
@@ -169,7 +168,7 @@ def test_what_cannot_be_graded_is_a_clear_error(references, tmp_path, arguments,
 
 
 def test_an_install_of_the_project_itself_is_planned_as_what_it_declares(references):
-    project, _ = read_project(references / "model-api", KINDS)
+    project, _ = open_project(references / "model-api")
     planned = _without_local_install("FROM x\nWORKDIR /app\nRUN pip install --no-cache-dir '.[dev]'\n", project)
     assert "'numpy>=1.26'" in planned
     assert "'pytest>=8'" in planned

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet
 from autograder.projects.sandbox import ENVIRONMENT
+from autograder.projects.stage import Stage
 from autograder.projects.stages.tests import plant
 
 if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
     from course_lib.delivery import Workflow
 
 __all__ = ["STAGE"]

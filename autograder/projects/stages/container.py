@@ -10,15 +10,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import Server, json_of
-from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.harness import Bench, Server, json_of
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 from autograder.projects.stages.image import build_and_ask
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
+from autograder.projects.submission import Project
 
 __all__ = ["STAGE"]
 

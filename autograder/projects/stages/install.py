@@ -8,13 +8,10 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
-from autograder.projects.harness import NOT_CODE
-from autograder.projects.model import Requirement, Stage
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.harness import NOT_CODE, Bench
+from autograder.projects.model import Requirement
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE"]
 

@@ -10,14 +10,12 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.harness import NOT_CODE, Bench, Server, json_of
 from autograder.projects.measure.metrics import grown, read_metrics
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGES", "weights"]
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.harness import NOT_CODE, Bench, Server, json_of
 from autograder.projects.measure import simulator
 from autograder.projects.measure.metrics import read_metrics
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
+from autograder.projects.submission import Project
 
 __all__ = ["STAGES", "inputs"]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.harness import NOT_CODE, Bench, Server, json_of
 from autograder.projects.measure.holdout import holdout
 from autograder.projects.measure.metrics import grown, read_metrics
 from autograder.projects.measure.schema_bounds import outside, request_schema
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE"]
 

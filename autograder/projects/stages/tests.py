@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.sandbox import Done
+from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.sandbox import Done
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE", "plant"]
 

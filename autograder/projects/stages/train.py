@@ -7,15 +7,12 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING
 
-from autograder.projects.harness import NOT_CODE
+from autograder.projects.harness import NOT_CODE, Bench
 from autograder.projects.measure.holdout import holdout
 from autograder.projects.measure.mlflow_store import TrackedRun, runs
-from autograder.projects.model import Requirement, Stage, Unmet, Untried
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet, Untried
+from autograder.projects.stage import Stage
 
 __all__ = ["PLAIN_STAGE", "STAGE"]
 
