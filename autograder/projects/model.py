@@ -1,4 +1,4 @@
-"""What a project must do, and what was found: plain values, without the machinery that finds it out."""
+"""Requirements of a project, their results, and the report: plain values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from course_lib.errors import CourseError
 
-__all__ = ["Finding", "ProjectError", "Report", "Requirement", "Unmet", "Untried"]
+__all__ = ["ProjectError", "ProjectReport", "Requirement", "RequirementResult", "Unmet", "Untried"]
 
 
 class ProjectError(CourseError):
@@ -33,8 +33,8 @@ class Requirement:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a requirement came to.
+class RequirementResult:
+    """Result of one requirement.
 
     Attributes
     ----------
@@ -54,25 +54,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
-    """A graded project."""
+class ProjectReport:
+    """Report on a graded project."""
 
     title: str
     project: str
     requirements: tuple[Requirement, ...]
-    findings: Mapping[str, Finding]
+    results: Mapping[str, RequirementResult]
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
 
     @property
-    def rows(self) -> list[tuple[Requirement, Finding]]:
+    def rows(self) -> list[tuple[Requirement, RequirementResult]]:
         """Each requirement that was looked at, with what it came to."""
-        return [(r, self.findings[r.id]) for r in self.requirements if r.id in self.findings]
+        return [(r, self.results[r.id]) for r in self.requirements if r.id in self.results]
 
     @property
     def points(self) -> int:
         """Points earned."""
-        return sum(requirement.points for requirement, finding in self.rows if finding.passed)
+        return sum(requirement.points for requirement, result in self.rows if result.passed)
 
     @property
     def most(self) -> int:
@@ -82,4 +82,4 @@ class Report:
     @property
     def failed(self) -> tuple[str, ...]:
         """Ids of the requirements that are not met."""
-        return tuple(requirement.id for requirement, finding in self.rows if not finding.passed)
+        return tuple(requirement.id for requirement, result in self.rows if not result.passed)

@@ -1,4 +1,4 @@
-"""A graded project on paper: Markdown for its own README, an HTML page, and what was measured, apart.
+"""Report of a graded project: Markdown for its own README, an HTML page, and what was measured, apart.
 
 The first two are the same, byte for byte, when the same project is graded again: no date, no duration, no path.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from autograder.reports.style import STYLE
 
 if TYPE_CHECKING:
-    from autograder.projects.model import Report
+    from autograder.projects.model import ProjectReport
 
 __all__ = ["as_html", "as_markdown", "measurements", "write_report"]
 
@@ -24,7 +24,7 @@ _HOW = (
 _MORE = "table{width:100%;border-collapse:collapse}td,th{text-align:left;vertical-align:top;padding:.4em .6em}"
 
 
-def write_report(report: Report, folder: Path) -> Path:
+def write_report(report: ProjectReport, folder: Path) -> Path:
     """Write ``course-report.md``, ``course-report.html`` and ``measurements.json``; return the first."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "course-report.md"
@@ -34,17 +34,17 @@ def write_report(report: Report, folder: Path) -> Path:
     return page
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: ProjectReport) -> str:
     """Return the report as Markdown."""
     lines = [f"## {report.title}: {report.points} of {report.most} points", "", _HOW, ""]
     lines += ["| | Requirement | Points | Evidence |", "|---|---|---|---|"]
-    for requirement, finding in report.rows:
-        mark, earned = ("✓", requirement.points) if finding.passed else ("✗", 0)
+    for requirement, result in report.rows:
+        mark, earned = ("✓", requirement.points) if result.passed else ("✗", 0)
         lines.append(
             f"| {mark} | **{requirement.id}** {_plain(requirement.title)} | {earned}/{requirement.points} "
-            f"| {_plain(finding.evidence)} |"
+            f"| {_plain(result.evidence)} |"
         )
-    failed = [(requirement, finding) for requirement, finding in report.rows if not finding.passed]
+    failed = [(requirement, result) for requirement, result in report.rows if not result.passed]
     if failed:
         lines += ["", "### What to do next", ""]
         lines += [f"- **{requirement.id}**: {_plain(requirement.advice)}" for requirement, f in failed if f.tried]
@@ -52,7 +52,7 @@ def as_markdown(report: Report) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def as_html(report: Report) -> str:
+def as_html(report: ProjectReport) -> str:
     """Return the report as one page that loads nothing from anywhere."""
     rows = "".join(
         f'<tr><td><span class="pill {"passed" if f.passed else "failed"}">{"✓" if f.passed else "✗"}</span></td>'
@@ -71,9 +71,9 @@ def as_html(report: Report) -> str:
     )
 
 
-def measurements(report: Report) -> dict[str, object]:
+def measurements(report: ProjectReport) -> dict[str, object]:
     """Return what differs from one run to the next: seconds by stage, and what each requirement measured."""
-    measured = {requirement.id: finding.measured for requirement, finding in report.rows if finding.measured}
+    measured = {requirement.id: result.measured for requirement, result in report.rows if result.measured}
     return {"seconds": {name: round(value, 1) for name, value in report.seconds.items()}, "measured": measured}
 
 

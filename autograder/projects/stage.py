@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from autograder.projects.harness import PATIENCE, Bench, Memo, Patience
-from autograder.projects.model import Finding, Report, Requirement, Unmet, Untried
-from autograder.projects.sandbox import LIMITS, Cell, CellEnded
+from autograder.projects.harness import TIMEOUTS, Harness, StageCache, Timeouts
+from autograder.projects.model import ProjectReport, Requirement, RequirementResult, Unmet, Untried
+from autograder.projects.sandbox import LIMITS, ProjectSandbox, SandboxEnded
 from autograder.projects.submission import Project
 from autograder.sandbox import Limits
 
-__all__ = ["Kind", "Stage", "grade", "run_stage"]
+__all__ = ["ProjectKind", "Stage", "grade", "run_stage"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Stage:
 
     name: str
     requirements: tuple[Requirement, ...]
-    run: Callable[[Bench], None]
+    run: Callable[[Harness], None]
     blind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProjectKind:
     """One of the practice projects.
 
     Attributes
@@ -57,50 +57,50 @@ class Kind:
         return tuple(requirement for stage in self.stages for requirement in stage.requirements)
 
 
-def run_stage(bench: Bench, stage: Stage) -> None:
+def run_stage(harness: Harness, stage: Stage) -> None:
     """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""
-    key = f"{stage.name} {bench.build} {bench.project.digest(stage.blind)}"
-    findings = bench.memo.findings
-    if key not in findings:
-        bench.blind = stage.blind
+    key = f"{stage.name} {harness.build} {harness.project.digest(stage.blind)}"
+    results = harness.cache.results
+    if key not in results:
+        harness.blind = stage.blind
         why, tried = "the stage ended without looking at it", True
         try:
-            stage.run(bench)
+            stage.run(harness)
         except Unmet as unmet:
             tried = not isinstance(unmet, Untried)
             why = str(unmet) if tried else f"not tried: {unmet}"
-        except CellEnded as ended:
+        except SandboxEnded as ended:
             why = ended.happened
         except Exception as error:  # what a stranger's service answers must not end the grading
             why = f"the grader could not go on: {type(error).__name__}"
         for requirement in stage.requirements:
-            bench.found.setdefault(requirement.id, Finding(requirement.id, False, why, tried=tried))
-        findings[key] = {r.id: bench.found[r.id] for r in stage.requirements}
-    bench.found |= findings[key]
+            harness.results.setdefault(requirement.id, RequirementResult(requirement.id, False, why, tried=tried))
+        results[key] = {r.id: harness.results[r.id] for r in stage.requirements}
+    harness.results |= results[key]
 
 
 def grade(
     project: Project,
-    kind: Kind,
+    kind: ProjectKind,
     *,
     only: Iterable[str] = (),
     sandbox: str = "auto",
-    memo: Memo | None = None,
+    cache: StageCache | None = None,
     limits: Limits = LIMITS,
-    patience: Patience = PATIENCE,
+    timeouts: Timeouts = TIMEOUTS,
     build: bool = False,
     on_stage: Callable[[str], object] = str,
-) -> Report:
+) -> ProjectReport:
     """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
     wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
     seconds: dict[str, float] = {}
-    with Cell(sandbox=sandbox, limits=limits) as cell:
+    with ProjectSandbox(sandbox=sandbox, limits=limits) as box:
         inputs = kind.inputs(project) if kind.inputs else {}
-        bench = Bench(project, cell, memo or Memo(), inputs=inputs, patience=patience, build=build)
+        harness = Harness(project, box, cache or StageCache(), inputs=inputs, timeouts=timeouts, build=build)
         for stage in kind.stages:
             if stage.name in wanted:
                 on_stage(stage.name)
                 started = time.monotonic()
-                run_stage(bench, stage)
+                run_stage(harness, stage)
                 seconds[stage.name] = time.monotonic() - started
-    return Report(kind.title, project.name, kind.requirements, dict(bench.found), seconds=seconds)
+    return ProjectReport(kind.title, project.name, kind.requirements, dict(harness.results), seconds=seconds)

@@ -1,4 +1,4 @@
-"""A project as it was handed in: its files, read without following a link or asking Git, and its ``[tool.course]``."""
+"""Submitted project: its files, read without following a link or asking Git, and its ``[tool.course]``."""
 
 from __future__ import annotations
 

@@ -106,9 +106,9 @@ def test_what_is_no_page_of_metrics_is_said_so_with_its_line(text, where):
     assert where in str(error.value)
 
 
-@pytest.mark.parametrize(("status", "told"), [(404, "answered with 404"), (0, "answered with nothing")])
-def test_an_answer_that_is_none_is_said_so(status, told):
-    with pytest.raises(Unmet, match=told):
+@pytest.mark.parametrize(("status", "reason"), [(404, "answered with 404"), (0, "answered with nothing")])
+def test_an_answer_that_is_none_is_said_so(status, reason):
+    with pytest.raises(Unmet, match=reason):
         read_metrics({"status": status, "text": "# TYPE x counter\nx 1\n"})
 
 

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.projects.harness import Bench, Memo
+from autograder.projects.harness import Harness, StageCache
 from autograder.projects.measure import mlflow_store, simulator
 from autograder.projects.measure.mutations import Edit
 from autograder.projects.measure.schema_bounds import outside, request_schema
-from autograder.projects.model import Finding, ProjectError, Report, Requirement, Unmet, Untried
+from autograder.projects.model import ProjectError, ProjectReport, Requirement, RequirementResult, Unmet, Untried
 from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
 from autograder.projects.stage import Stage, grade, run_stage
@@ -66,9 +66,9 @@ def test_a_store_that_computes_forever_is_given_up(tmp_path):
     assert time.monotonic() - started < 60
 
 
-def _report(evidence: str) -> Report:
+def _report(evidence: str) -> ProjectReport:
     requirement = Requirement("a.b", "it holds", 5, "Do it.")
-    return Report("A kind", "<b>mine</b>", (requirement,), {"a.b": Finding("a.b", False, evidence)})
+    return ProjectReport("A kind", "<b>mine</b>", (requirement,), {"a.b": RequirementResult("a.b", False, evidence)})
 
 
 def test_what_a_project_says_stays_text_in_the_report():
@@ -94,15 +94,15 @@ def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_p
 
 
 def test_what_was_not_tried_because_of_something_else_gets_no_advice():
-    def run(bench):
+    def run(harness):
         raise Untried("training failed (see train.runs)")
 
     report = _report("x")
-    bench = Bench(Project("p", {}, {}, {}), None, Memo())
-    run_stage(bench, Stage("a", report.requirements, run))
-    report = replace(report, findings=bench.found)
+    harness = Harness(Project("p", {}, {}, {}), None, StageCache())
+    run_stage(harness, Stage("a", report.requirements, run))
+    report = replace(report, results=harness.results)
 
-    assert bench.found["a.b"].evidence == "not tried: training failed (see train.runs)"
+    assert harness.results["a.b"].evidence == "not tried: training failed (see train.runs)"
     for text in (as_markdown(report), as_html(report)):
         assert "see train.runs" in text
         assert "Do it." not in text
@@ -110,10 +110,10 @@ def test_what_was_not_tried_because_of_something_else_gets_no_advice():
 
 
 def test_a_part_that_cannot_be_looked_at_fails_with_its_reason_and_the_stage_goes_on():
-    bench = Bench(Project("p", {}, {}, {}), None, Memo())
-    with bench.failing("a.b"):
+    harness = Harness(Project("p", {}, {}, {}), None, StageCache())
+    with harness.failing("a.b"):
         raise Unmet("your /metrics page is not understood: line 3")
-    assert bench.found["a.b"] == Finding("a.b", False, "your /metrics page is not understood: line 3")
+    assert harness.results["a.b"] == RequirementResult("a.b", False, "your /metrics page is not understood: line 3")
 
 
 def test_a_variant_that_changes_nothing_is_an_error():

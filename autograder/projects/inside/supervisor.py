@@ -1,9 +1,9 @@
-"""The trusted process inside the sandbox of a project: it starts what was handed in, and asks it from outside.
+"""Supervisor: the trusted process inside a project's sandbox, which starts commands and sends requests.
 
-The grader tells it what to do, one JSON message a line, and it answers each with one line. Commands of the learner run
+The grader sends one JSON message a line, and it answers each with one line. Commands of the learner run
 as notebooks do (:mod:`autograder.sandbox.isolation.confine`): in process, mount and user namespaces of their own,
-below a filter for system calls, with limits. They share the warden's loopback network, so a server that they start can
-be asked by the warden's probes, which they can neither see nor signal.
+below a filter for system calls, with limits. They share the supervisor's loopback network, so its probes can ask a
+server that they start, and they can neither see nor signal it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Process:
         else:
             confine.wall_in_learner()
             confine.limit(limits, walls=True)
-            _be_process_one()
+            _become_init()
         os.chdir(cwd)
         os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - this is what a sandbox is for
 
@@ -104,14 +104,14 @@ class Process:
         os.close(self._out)
 
 
-def _be_process_one() -> None:
-    """Fork: the parent stays process 1 of its namespace and buries orphans; the child returns and runs the command."""
+def _become_init() -> None:
+    """Fork: the parent stays process 1 of its namespace and reaps orphans; the child returns and runs the command."""
     child = os.fork()
     if not child:
         return
     signal.signal(signal.SIGTERM, lambda *_: _kill(child, signal.SIGTERM))
     os.closerange(0, 16)
-    os._exit(_bury_until(child))
+    os._exit(_reap_until(child))
 
 
 def _kill(pid: int, number: int) -> None:
@@ -119,7 +119,7 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _bury_until(child: int) -> int:
+def _reap_until(child: int) -> int:
     while True:
         with contextlib.suppress(InterruptedError):
             pid, status = os.waitpid(-1, 0)
@@ -146,8 +146,8 @@ def _fatal() -> Any:
         os._exit(127)
 
 
-class Warden:
-    """Obeys the grader, one message after the other."""
+class Supervisor:
+    """Supervisor of the sandbox: carries out the grader's messages, one after the other."""
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self._limits = limits
@@ -237,14 +237,14 @@ class Warden:
         process.terminate()
         code = process.wait(grace)
         process.kill()
-        told = {"ended_before": ended_before, "forced": code is None, "seconds": time.monotonic() - started}
-        return {**self._forget(id), **told}
+        outcome = {"ended_before": ended_before, "forced": code is None, "seconds": time.monotonic() - started}
+        return {**self._forget(id), **outcome}
 
     def _forget(self, number: int) -> dict[str, Any]:
         process = self._processes.pop(number)
-        told = {"code": process.poll(), "out": process.output()}
+        ended = {"code": process.poll(), "out": process.output()}
         process.close()
-        return told
+        return ended
 
     def do_probe(self, what: str, within: float, options: dict[str, Any]) -> dict[str, Any]:
         """Run one of :data:`autograder.projects.inside.probes.PROBES` in a process of its own."""
@@ -286,10 +286,10 @@ def _only_plain(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if not any(kind(os.lstat(Path(folder) / name).st_mode) for kind in kinds)}
 
 
-def _stand_by(child: int) -> None:
-    """As process 1, bury what ends; end with everything inside once the warden has, or the grader has hung up."""
+def _reap_as_init(child: int) -> None:
+    """As process 1, reap what ends; end with everything inside once the supervisor has, or the grader has hung up."""
     grader = select.poll()
-    grader.register(0, 0)  # hang-ups only: what comes in is the warden's to read
+    grader.register(0, 0)  # hang-ups only: what comes in is the supervisor's to read
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:
@@ -299,17 +299,17 @@ def _stand_by(child: int) -> None:
 
 
 def main() -> None:
-    """Build the session that the JSON argument describes, and serve; process 1 waits and buries."""
+    """Build the session that the JSON argument describes, and serve; process 1 waits and reaps."""
     settings = json.loads(sys.argv[1])
     child = os.fork()
     if child:
-        _stand_by(child)
+        _reap_as_init(child)
     syscalls.die_with_parent()
     confine.enter_session(disk_mb=settings["limits"]["disk_mb"])
     confine.private_folders()
     sys.stdout.buffer.write(b'{"ready": true}\n')
     sys.stdout.buffer.flush()
-    Warden(settings["limits"]).serve()
+    Supervisor(settings["limits"]).serve()
 
 
 if __name__ == "__main__":
