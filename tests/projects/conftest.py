@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from autograder.projects.harness import StageCache
-from autograder.projects.measure.mutations import read_variants
 from autograder.projects.model import ProjectReport
 from autograder.projects.registry import open_project
 from autograder.projects.stage import grade
+from tests.projects.variants import read_variants
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ROOT / "solutions" / "projects"

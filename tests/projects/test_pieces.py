@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from autograder.cli import app
 from autograder.projects.harness import Harness, StageCache
 from autograder.projects.measure import mlflow_store, simulator
-from autograder.projects.measure.mutations import Edit
 from autograder.projects.measure.schema_bounds import outside, request_schema
 from autograder.projects.model import ProjectError, ProjectReport, Requirement, RequirementResult, Unmet, Untried
 from autograder.projects.registry import open_project
@@ -20,6 +19,7 @@ from autograder.projects.report import as_html, as_markdown
 from autograder.projects.stage import Stage, grade, run_stage
 from autograder.projects.stages.container import _without_local_install
 from autograder.projects.submission import Project
+from tests.projects.variants import Edit
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.measure.mutations import read_variants
 from autograder.projects.registry import KINDS
 from autograder.projects.report import as_html, as_markdown
+from tests.projects.variants import read_variants
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = {kind: read_variants(ROOT / "solutions" / "projects" / f"{kind}.variants.toml") for kind in KINDS}
