@@ -61,7 +61,6 @@ class ProjectReport:
     project: str
     requirements: tuple[Requirement, ...]
     results: Mapping[str, RequirementResult]
-    notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
 
     @property

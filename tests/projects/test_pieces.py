@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from dataclasses import replace
@@ -73,12 +74,37 @@ def _report(evidence: str) -> ProjectReport:
 
 def test_what_a_project_says_stays_text_in_the_report():
     evil = "<script>alert(1)</script> | \n\n# heading \x1b[31m"
-    assert "<script>" not in as_html(_report(evil))
-    assert "<b>mine" not in as_html(_report(evil))
     row = next(line for line in as_markdown(_report(evil)).splitlines() if "a.b" in line)
     assert "<script>" not in row
     assert row.count("|") - row.count("\\|") == 5
     assert "\x1b" not in row
+
+
+HOSTILE = "![x](http://x) <img src=x onerror=alert(1)></td>\" ' & {{ 7 * 7 }} {% raw %} </style><script>"
+
+
+def _hostile_report(*, passed: bool) -> ProjectReport:
+    """Return a report in which every text is hostile, the project's and the grader's."""
+    requirement = Requirement(f"id{HOSTILE}", f"title{HOSTILE}", 5, f"advice{HOSTILE}")
+    result = RequirementResult(requirement.id, passed, f"evidence{HOSTILE}")
+    return ProjectReport(f"kind{HOSTILE}", f"project{HOSTILE}", (requirement,), {requirement.id: result})
+
+
+@pytest.mark.parametrize(("passed", "times"), [(False, 7), (True, 6)])
+def test_hostile_text_is_escaped_everywhere_on_the_page(passed, times):
+    page = as_html(_hostile_report(passed=passed))
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;&lt;/td&gt;&#34; &#39; &amp; {{ 7 * 7 }} {% raw %}") == times
+    empty = as_html(ProjectReport("A kind", "mine", (), {}))
+    tags = [set(re.findall(r"<\s*/?\s*(\w+)", text)) for text in (page, empty)]
+    assert tags[0] - tags[1] <= {"td", "b", "br", "span", "i"}
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_hostile_text_is_escaped_everywhere_in_markdown(passed):
+    text = as_markdown(_hostile_report(passed=passed))
+    assert "<" not in text
+    assert "![" not in text
+    assert text.count("&lt;img") == (4 if passed else 6)
 
 
 def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_path):
