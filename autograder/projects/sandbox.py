@@ -213,10 +213,6 @@ class ProjectSandbox:
         """Write files below the folder ``to``; ``programs`` can be run."""
         self.request("put", to=to, tar=base64.b64encode(as_archive(files)).decode(), programs=programs)
 
-    def copy(self, source: str, to: str) -> None:
-        """Copy a folder inside."""
-        self.request("copy", source=source, to=to)
-
     def remove(self, path: str) -> None:
         """Remove a file or folder."""
         self.request("remove", path=path)

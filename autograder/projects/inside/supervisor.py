@@ -38,30 +38,23 @@ _MOST_FILES = 5_000
 class Process:
     """A command of the learner: the process outside its walls that stands for it, and what it prints."""
 
-    def __init__(
-        self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any], *, trusted: bool
-    ) -> None:
+    def __init__(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
         self._out = os.memfd_create("output")
         self._status: int | None = None
         self.pid = os.fork()
         if not self.pid:
             with _fatal():
-                self._become(argv, cwd, env, limits, trusted=trusted)
+                self._become(argv, cwd, env, limits)
 
-    def _become(
-        self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any], *, trusted: bool
-    ) -> None:
+    def _become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
         os.setsid()
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (self._out, 1), (self._out, 2)):
             os.dup2(source, target)
         os.closerange(3, 1024)
-        if trusted:
-            syscalls.die_with_parent()
-        else:
-            confine.wall_in_learner()
-            confine.limit(limits, walls=True)
-            _become_init()
+        confine.wall_in_learner()
+        confine.limit(limits, walls=True)
+        _become_init()
         os.chdir(cwd)
         os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - this is what a sandbox is for
 
@@ -173,11 +166,6 @@ class Supervisor:
                 (Path(to) / name).chmod(0o755)
         return {}
 
-    def do_copy(self, source: str, to: str) -> dict[str, Any]:
-        """Copy a folder; links are copied as links."""
-        shutil.copytree(source, to, symlinks=True, dirs_exist_ok=True, ignore=_only_plain)
-        return {}
-
     def do_remove(self, path: str) -> dict[str, Any]:
         """Remove a file or a folder, whether it is there or not."""
         place = Path(path)
@@ -185,18 +173,18 @@ class Supervisor:
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
-        return {"gone": not os.path.lexists(path)}
+        return {}
 
     def do_get(self, path: str, most: int) -> dict[str, Any]:
-        """Return the bytes of a plain file of at most ``most`` bytes."""
+        """Return the bytes of a plain file of at most ``most`` bytes; nothing of anything else."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError as error:
-            return {"why": error.strerror}
+        except OSError:
+            return {}
         with os.fdopen(fd, "rb") as file:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_size > most:
-                return {"why": "no plain file" if not stat.S_ISREG(found.st_mode) else f"larger than {most} bytes"}
+                return {}
             return {"data": base64.b64encode(file.read()).decode()}
 
     def do_list(self, path: str) -> dict[str, Any]:
@@ -212,10 +200,10 @@ class Supervisor:
                 break
         return {"files": dict(sorted(found.items()))}
 
-    def do_start(self, argv: list[str], cwd: str, env: dict[str, str], *, trusted: bool = False) -> dict[str, Any]:
+    def do_start(self, argv: list[str], cwd: str, env: dict[str, str]) -> dict[str, Any]:
         """Start a command."""
         self._number += 1
-        self._processes[self._number] = Process(argv, cwd, env, self._limits, trusted=trusted)
+        self._processes[self._number] = Process(argv, cwd, env, self._limits)
         return {"id": self._number}
 
     def do_wait(self, id: int, seconds: float) -> dict[str, Any]:  # noqa: A002 - the message's word
@@ -278,12 +266,6 @@ class Supervisor:
                 file.write(answer)
             os._exit(0)
         raise AssertionError("a forked child came back")
-
-
-def _only_plain(folder: str, names: list[str]) -> set[str]:
-    """Leave out what is neither file nor folder nor link: reading from a pipe would wait forever."""
-    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
-    return {name for name in names if not any(kind(os.lstat(Path(folder) / name).st_mode) for kind in kinds)}
 
 
 def _reap_as_init(child: int) -> None:

@@ -82,12 +82,12 @@ def _simulate(harness: Harness, kind: simulator.DriftKind, count: int, place: st
         place, "/ready", statuses=[200], env={"ALERT_URL": f"http://127.0.0.1:{alert_port}/alerts"}
     ) as server:
         server.require_answer()
-        simulation = _feed(harness, server, alert_port, drift, made)
+        run = _feed(harness, server, alert_port, drift, made)
         if kind == "none":
-            _check_service(harness, server, simulation)
+            _check_service(harness, server, run)
         if kind == "concept":
-            _check_metrics(harness, server, simulation)
-    return simulation
+            _check_metrics(harness, server, run)
+    return run
 
 
 def _feed(
@@ -102,14 +102,14 @@ def _feed(
         late=simulator.LATE,
         settle_seconds=_SETTLE_SECONDS,
     )
-    simulation = SimulationRun(drift, made, reply.get("steps", []))
-    if len(simulation.steps) < len(made) or not simulation.steps[-1]["status"].get("settled"):
-        code = simulation.steps[-1]["code"] if simulation.steps else 0
+    run = SimulationRun(drift, made, reply.get("steps", []))
+    if len(run.steps) < len(made) or not run.steps[-1]["status"].get("settled"):
+        code = run.steps[-1]["code"] if run.steps else 0
         raise Unmet(
-            f"batch {len(simulation.steps)} of {len(made)} (POST /predict: {code}) was not named by /status as looked"
+            f"batch {len(run.steps)} of {len(made)} (POST /predict: {code}) was not named by /status as looked"
             f" at within {_SETTLE_SECONDS:.0f} s"
         )
-    return simulation
+    return run
 
 
 # stage quiet ---------------------------------------------------------------------------------------------------------
@@ -137,13 +137,13 @@ QUIET = (
 
 
 def _quiet(harness: Harness) -> None:
-    simulation = _simulate(harness, "none", _QUIET)
-    right = simulation.accuracy(range(_QUIET))
+    run = _simulate(harness, "none", _QUIET)
+    right = run.accuracy(range(_QUIET))
     evidence = f"{_QUIET} batches of {simulator.ROWS} rows: {right:.3f} of the answers are right"
     harness.record("serve.predicts", right > _SKILL, evidence)
-    alerts, version = simulation.alerts(), simulation.version(_QUIET - 1)
-    evidence = f"{_count(len(alerts))}{_first(alerts)}; model version {simulation.version(0)} before, {version} after"
-    harness.record("quiet.silent", not alerts and version == simulation.version(0), evidence)
+    alerts, version = run.alerts(), run.version(_QUIET - 1)
+    evidence = f"{_count(len(alerts))}{_first(alerts)}; model version {run.version(0)} before, {version} after"
+    harness.record("quiet.silent", not alerts and version == run.version(0), evidence)
 
 
 def _count(alerts: int) -> str:
@@ -154,8 +154,8 @@ def _first(alerts: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
     return f", the first in batch {alerts[0][0]}: {str(dict(alerts[0][1]))[:150]}" if alerts else ""
 
 
-def _check_service(harness: Harness, server: Server, simulation: SimulationRun) -> None:
-    row = dict(simulation.made[0]["rows"][0])
+def _check_service(harness: Harness, server: Server, run: SimulationRun) -> None:
+    row = dict(run.made[0]["rows"][0])
     without = {key: value for key, value in row.items() if key != "pressure"}
     wrong = [without, {**row, "pressure": "high"}, {**row, "pressure": 1e12}, {**row, "pressure": None}]
     answers = [server.post("/predict", {"batch": 10_000 + n, "rows": [one]})["status"] for n, one in enumerate(wrong)]
@@ -197,9 +197,9 @@ def _delay(harness: Harness) -> int:
     return min(int(harness.project.settings["delay"]), MOST_DELAY)
 
 
-def _detected(harness: Harness, simulation: SimulationRun, kind: str, begins: int) -> tuple[bool, str]:
-    """Return whether an alert of ``kind`` came in time and none before, and the simulation in words."""
-    alerts = simulation.alerts(kind)
+def _detected(harness: Harness, run: SimulationRun, kind: str, begins: int) -> tuple[bool, str]:
+    """Return whether an alert of ``kind`` came in time and none before, and what happened in words."""
+    alerts = run.alerts(kind)
     early = [number for number, _ in alerts if number < begins]
     in_time = [number for number, _ in alerts if begins <= number <= begins + _delay(harness)]
     after = f"{alerts[len(early)][0] - begins} batches after" if len(alerts) > len(early) else "none came after"
@@ -208,12 +208,12 @@ def _detected(harness: Harness, simulation: SimulationRun, kind: str, begins: in
 
 
 def _shift(harness: Harness) -> None:
-    simulation = _simulate(harness, "shift", _AFTER)
-    drift = simulation.drift
+    run = _simulate(harness, "shift", _AFTER)
+    drift = run.drift
     what = f"{drift.feature} moved by {drift.size:+.1f} standard deviations from batch {drift.begins} on"
-    passed, evidence = _detected(harness, simulation, "data", drift.begins)
+    passed, evidence = _detected(harness, run, "data", drift.begins)
     harness.record("shift.detected", passed, f"{what}; {evidence}")
-    alerts = simulation.alerts("data", since=drift.begins)
+    alerts = run.alerts("data", since=drift.begins)
     named = [str(alert.get("feature"))[:30] for _, alert in alerts]
     evidence = f"{drift.feature} moved; named: {', '.join(named[:5]) or 'nothing'}"
     harness.record("shift.named", bool(named) and set(named) == {drift.feature}, evidence)
@@ -223,10 +223,10 @@ def _shift(harness: Harness) -> None:
 
 
 def _spread(harness: Harness) -> None:
-    simulation = _simulate(harness, "spread", _AFTER)
-    drift = simulation.drift
+    run = _simulate(harness, "spread", _AFTER)
+    drift = run.drift
     what = f"the deviation of {drift.feature} grew to {drift.size:.1f} times from batch {drift.begins} on"
-    passed, evidence = _detected(harness, simulation, "data", drift.begins)
+    passed, evidence = _detected(harness, run, "data", drift.begins)
     harness.record("spread.detected", passed, f"{what}; {evidence}")
 
 
@@ -267,23 +267,23 @@ CONCEPT = (
 
 def _concept(harness: Harness) -> None:
     place = harness.fresh(overlay=harness.trained_files())
-    simulation = _simulate(harness, "concept", _AFTER_CONCEPT, place)
-    begins, last = simulation.drift.begins, len(simulation.steps) - 1
-    passed, evidence = _detected(harness, simulation, "concept", begins + simulator.LATE)
+    run = _simulate(harness, "concept", _AFTER_CONCEPT, place)
+    begins, last = run.drift.begins, len(run.steps) - 1
+    passed, evidence = _detected(harness, run, "concept", begins + simulator.LATE)
     what = f"the rule changed in batch {begins}, to be seen in the labels from batch {begins + simulator.LATE} on"
     harness.record("concept.detected", passed, f"{what}; {evidence}")
-    before, changed = simulation.accuracy(range(begins)), simulation.accuracy(range(begins, begins + simulator.LATE))
-    after = simulation.accuracy(range(last - 3, last + 1))
-    grown = simulation.version(last) > simulation.version(0)
+    before, changed = run.accuracy(range(begins)), run.accuracy(range(begins, begins + simulator.LATE))
+    after = run.accuracy(range(last - 3, last + 1))
+    grown = run.version(last) > run.version(0)
     evidence = f"right answers: {before:.3f} before, {changed:.3f} after the change, {after:.3f} at the end"
-    evidence += f"; version {simulation.version(0)}, then {simulation.version(last)}"
+    evidence += f"; version {run.version(0)}, then {run.version(last)}"
     harness.record("concept.promoted", grown and after > max(_RECOVERED, changed), evidence)
     with harness.serve(place, "/ready", statuses=[200]) as server:  # again, in the same place
         server.require_answer()
-        _check_record(harness, server, simulation)
+        _check_record(harness, server, run)
 
 
-def _check_record(harness: Harness, server: Server, simulation: SimulationRun) -> None:
+def _check_record(harness: Harness, server: Server, run: SimulationRun) -> None:
     reply = json_of(server.get("/events"))
     events = [event for event in reply if isinstance(event, dict)] if isinstance(reply, list) else []
     names = [str(event.get("event")) for event in events]
@@ -294,18 +294,14 @@ def _check_record(harness: Harness, server: Server, simulation: SimulationRun) -
     promoted = next((event for event in events if event.get("event") == "promoted"), {})
     champion, challenger = promoted.get("champion"), promoted.get("challenger")
     better = isinstance(champion, float) and isinstance(challenger, float) and challenger > champion
-    kept = version == simulation.version(len(simulation.steps) - 1) != simulation.version(0)
+    kept = version == run.version(len(run.steps) - 1) != run.version(0)
     evidence = f"after a restart: {', '.join(dict.fromkeys(names)) or 'no events'}; version {version}"
     evidence += "; the promotion names both scores" if better else "; no promotion with a better challenger's score"
     harness.record("concept.recorded", {"alert", "retraining", "promoted"} <= set(names) and better and kept, evidence)
 
 
-def _check_metrics(harness: Harness, server: Server, simulation: SimulationRun) -> None:
-    batches, alerts, version = (
-        len(simulation.steps),
-        len(simulation.alerts()),
-        simulation.version(len(simulation.steps) - 1),
-    )
+def _check_metrics(harness: Harness, server: Server, run: SimulationRun) -> None:
+    batches, alerts, version = len(run.steps), len(run.alerts()), run.version(len(run.steps) - 1)
     with harness.failing("metrics.exported"):
         metrics = read_metrics(server.get("/metrics"))
         counted, gauges = metrics.counter.values(), metrics.gauge.values()
