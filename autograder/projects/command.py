@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.projects.harness import grade
-from autograder.projects.model import Kind, ProjectError, Report
-from autograder.projects.registry import KINDS
+from autograder.projects.model import ProjectError, ProjectReport
+from autograder.projects.registry import open_project
 from autograder.projects.report import write_report
-from autograder.projects.submission import read_project
+from autograder.projects.stage import ProjectKind, grade
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +19,7 @@ __all__ = ["grade_project"]
 
 def grade_project(
     folder: Path, *, only: Sequence[str], sandbox: str, build: bool, out: Path | None, console: Console
-) -> Report:
+) -> ProjectReport:
     """Grade the project in ``folder``, show what was found, and write the report.
 
     Raises
@@ -30,7 +29,7 @@ def grade_project(
     SandboxUnavailable
         Strangers' code cannot be walled in on this machine.
     """
-    project, kind = read_project(folder, KINDS)
+    project, kind = open_project(folder)
     _check_stages(only, kind)
 
     def say(stage: str) -> None:
@@ -43,21 +42,21 @@ def grade_project(
     return report
 
 
-def _check_stages(only: Sequence[str], kind: Kind) -> None:
+def _check_stages(only: Sequence[str], kind: ProjectKind) -> None:
     known = [stage.name for stage in kind.stages]
     if unknown := [name for name in only if name not in known]:
         raise ProjectError(f"{kind.name} has no stage {', '.join(unknown)}.", expected=f"one of {', '.join(known)}")
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: ProjectReport, console: Console) -> None:
     from rich.text import Text
 
-    for requirement, finding in report.rows:
-        mark = Text("✓ ", style="green") if finding.passed else Text("✗ ", style="bold red")
+    for requirement, result in report.rows:
+        mark = Text("✓ ", style="green") if result.passed else Text("✗ ", style="bold red")
         console.print(mark + Text(f"{requirement.id}  {requirement.title}"))
-        if not finding.passed:
-            console.print(Text(f"    {finding.evidence}"))
-            if finding.measured:
-                console.print(Text(f"    {finding.measured}", style="dim"))
-            if finding.tried:
+        if not result.passed:
+            console.print(Text(f"    {result.evidence}"))
+            if result.measured:
+                console.print(Text(f"    {result.measured}", style="dim"))
+            if result.tried:
                 console.print(Text(f"    Next: {requirement.advice}", style="cyan"))

@@ -1,4 +1,4 @@
-"""The bench: a project in its sandbox, its environment, its trained state, and the findings as they come in."""
+"""Test harness of a project being graded: its sandbox, environment and trained state, and the results so far."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import contextlib
 import json
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any
 
-from autograder.projects.model import Finding, Kind, Report, Stage, Unmet, Untried
-from autograder.projects.sandbox import ENVIRONMENT, LIMITS, WORK, Cell, CellEnded, Done
+from autograder.projects.model import RequirementResult, Unmet, Untried
+from autograder.projects.sandbox import ENVIRONMENT, WORK, CompletedCommand, ProjectSandbox
 from autograder.projects.submission import Project, products
-from autograder.sandbox import Limits
 
-__all__ = ["Bench", "Memo", "Patience", "grade"]
+__all__ = ["INPUTS", "NOT_CODE", "TIMEOUTS", "Harness", "Server", "StageCache", "Timeouts", "json_of"]
 
 NOT_CODE = (".github", ".dockerignore", "Dockerfile", "compose.yaml", "docker-compose.yml", "README.md", "tests")
 INPUTS = f"{WORK}/given"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """Seconds after which a step is ended: they are for a slow machine, no measure of a project."""
+class Timeouts:
+    """Timeouts in seconds after which a step is ended: they are for a slow machine, no measure of a project."""
 
     install: float = 120.0
     train: float = 240.0
@@ -35,76 +33,65 @@ class Patience:
     stop: float = 10.0
 
 
-@dataclass
-class Memo:
-    """What gradings of nearly the same project share: a stage whose files are the same is not run again.
+TIMEOUTS = Timeouts()
 
-    A stage is given only the files that it may depend on, so the same files give the same findings.
+
+@dataclass
+class StageCache:
+    """Stage cache of gradings of nearly the same project: a stage whose files are the same is not run again.
+
+    A stage is given only the files that it may depend on, so the same files give the same results.
     """
 
-    findings: dict[str, dict[str, Finding]] = field(default_factory=dict)
-    trained: dict[str, tuple[list[Done], dict[str, bytes]]] = field(default_factory=dict)
+    results: dict[str, dict[str, RequirementResult]] = field(default_factory=dict)
+    trained: dict[str, tuple[list[CompletedCommand], dict[str, bytes]]] = field(default_factory=dict)
 
 
-class Bench:
-    """A project being graded."""
+class Harness:
+    """Test harness: what the stages of one grading share."""
 
     def __init__(
         self,
         project: Project,
-        kind: Kind,
-        cell: Cell,
-        memo: Memo,
+        sandbox: ProjectSandbox,
+        cache: StageCache,
         *,
-        patience: Patience = Patience(),
+        inputs: Mapping[str, bytes] | None = None,
+        timeouts: Timeouts = TIMEOUTS,
         build: bool = False,
     ) -> None:
         self.project = project
-        self.kind = kind
-        self.cell = cell
-        self.memo = memo
-        self.patience = patience
+        self.sandbox = sandbox
+        self.cache = cache
+        self.timeouts = timeouts
         self.build = build
-        self.found: dict[str, Finding] = {}
-        self.inputs: Mapping[str, bytes] = kind.inputs(project) if kind.inputs else {}
-        self._visible: tuple[str, ...] = ()
+        self.results: dict[str, RequirementResult] = {}
+        self.inputs = inputs or {}
+        self.blind: tuple[str, ...] = ()  # what the stage that runs is not given
         self._number = 0
-        self._installed: Done | None = None
+        self._installed: CompletedCommand | None = None
 
-    # findings ----------------------------------------------------------------------------------------------------
-    def note(self, requirement: str, passed: bool, evidence: str, measured: str = "") -> bool:
-        """Write down what a requirement came to, and return whether it is met."""
-        self.found[requirement] = Finding(requirement, bool(passed), evidence, measured)
+    # results ----------------------------------------------------------------------------------------------------
+    def record(self, requirement: str, passed: bool, evidence: str, measured: str = "") -> bool:
+        """Record the result of a requirement, and return whether it is met."""
+        self.results[requirement] = RequirementResult(requirement, bool(passed), evidence, measured)
         return bool(passed)
 
-    def run(self, stage: Stage) -> None:
-        """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""
-        key = f"{self.kind.name} {stage.name} {self.build} {self.project.digest(stage.blind)}"
-        if key not in self.memo.findings:
-            self._visible = stage.blind
-            why, tried = "the stage ended without looking at it", True
-            try:
-                stage.run(self)
-            except Unmet as unmet:
-                tried = not isinstance(unmet, Untried)
-                why = str(unmet) if tried else f"not tried: {unmet}"
-            except CellEnded as ended:
-                why = ended.happened
-            except Exception as error:  # what a stranger's service answers must not end the grading
-                why = f"the grader could not go on: {type(error).__name__}"
-            missing = [r.id for r in stage.requirements if r.id not in self.found]
-            for requirement in missing:
-                self.found[requirement] = Finding(requirement, False, why, tried=tried)
-            self.memo.findings[key] = {r.id: self.found[r.id] for r in stage.requirements}
-        self.found |= self.memo.findings[key]
+    @contextlib.contextmanager
+    def failing(self, requirement: str) -> Iterator[None]:
+        """Record a requirement as not met where the block raises :class:`Unmet`, and let the stage go on."""
+        try:
+            yield
+        except Unmet as unmet:
+            self.record(requirement, False, str(unmet))
 
     # places ------------------------------------------------------------------------------------------------------
     def fresh(self, *, name: str = "project", overlay: Mapping[str, bytes] | None = None) -> str:
         """Write the files that the stage may see into a new folder of the sandbox, and return it."""
         self._number += 1
         place = f"{WORK}/{self._number}/{name}"
-        self.cell.put({**self.project.visible(self._visible), **(overlay or {})}, place)
-        self.cell.put(self.inputs, INPUTS)
+        self.sandbox.put({**self.project.visible(self.blind), **(overlay or {})}, place)
+        self.sandbox.put(self.inputs, INPUTS)
         return place
 
     def setting(self, key: str) -> str:
@@ -112,7 +99,7 @@ class Bench:
         return str(self.project.settings[key])
 
     # states ------------------------------------------------------------------------------------------------------
-    def installed(self) -> Done:
+    def installed(self) -> CompletedCommand:
         """Install the project into a fresh environment, once; return how that went.
 
         The environment is layered on the course's: its packages can be imported, and nothing can be downloaded.
@@ -121,58 +108,58 @@ class Bench:
             self._installed = self._install()
         return self._installed
 
-    def _install(self) -> Done:
+    def _install(self) -> CompletedCommand:
         place = f"{WORK}/source"
-        self.cell.put({**self.project.visible(NOT_CODE), **_readme(self.project)}, place)
-        made = self.cell.run(
-            [sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], cwd=WORK, seconds=self.patience.install
+        self.sandbox.put({**self.project.visible(NOT_CODE), **_readme(self.project)}, place)
+        made = self.sandbox.run(
+            [sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], cwd=WORK, seconds=self.timeouts.install
         )
         if not made.ok:
             return made
         site, version = sysconfig.get_path("purelib"), f"{sys.version_info.major}.{sys.version_info.minor}"
-        self.cell.put({"course.pth": site.encode()}, f"{ENVIRONMENT}/lib/python{version}/site-packages")
-        self.cell.put(_programs(self.project), f"{ENVIRONMENT}/bin", programs=True)
+        self.sandbox.put({"course.pth": site.encode()}, f"{ENVIRONMENT}/lib/python{version}/site-packages")
+        self.sandbox.put(_programs(self.project), f"{ENVIRONMENT}/bin", programs=True)
         pip = [sys.executable, "-m", "pip", "--python", f"{ENVIRONMENT}/bin/python", "install", "--quiet"]
         offline = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--editable", place]
-        return self.cell.run([*pip, *offline], cwd=WORK, seconds=self.patience.install)
+        return self.sandbox.run([*pip, *offline], cwd=WORK, seconds=self.timeouts.install)
 
     def require_installed(self) -> None:
         """Raise :class:`Unmet` unless the project could be installed."""
         done = self.installed()
         if not done.ok:
-            raise Untried(f"the project could not be installed: {done.how()} (see install.installs)")
+            raise Untried(f"the project could not be installed: {done.description()} (see install.installs)")
 
     def imports_from(self, place: str) -> dict[str, str]:
         """Return the variables with which the package is imported from ``place``: that copy, and no other."""
         inside = "src" if any(path.startswith("src/") for path in self.project.files) else "."
         return {"PYTHONPATH": f"{place}/{inside}".removesuffix("/.")}
 
-    def trained(self, *, times: int = 1) -> tuple[list[Done], dict[str, bytes]]:
+    def trained(self, *, times: int = 1) -> tuple[list[CompletedCommand], dict[str, bytes]]:
         """Train at least ``times`` times in one folder; return how it went, and the files that each training left.
 
         What training makes is taken away first, so that nothing that was handed in passes as trained.
         """
         for number in (1, 2):
             key = f"{number} {self.project.digest(NOT_CODE)}"
-            if number >= times and key in self.memo.trained:
-                return self.memo.trained[key]
-        self.memo.trained[f"{times} {self.project.digest(NOT_CODE)}"] = self._train(times)
+            if number >= times and key in self.cache.trained:
+                return self.cache.trained[key]
+        self.cache.trained[f"{times} {self.project.digest(NOT_CODE)}"] = self._train(times)
         return self.trained(times=times)
 
-    def _train(self, times: int) -> tuple[list[Done], dict[str, bytes]]:
+    def _train(self, times: int) -> tuple[list[CompletedCommand], dict[str, bytes]]:
         self.require_installed()
-        before, self._visible = self._visible, NOT_CODE
+        before, self.blind = self.blind, NOT_CODE
         place = self.fresh()
-        self._visible = before
-        runs: list[Done] = []
+        self.blind = before
+        runs: list[CompletedCommand] = []
         kept: dict[str, bytes] = {}
         for path in self.products:
-            self.cell.remove(f"{place}/{path}")
+            self.sandbox.remove(f"{place}/{path}")
         for number in range(times):
             env = {**self.imports_from(place), "PYTHONHASHSEED": str(number + 1)}
             runs.append(
-                self.cell.run(
-                    self.project.command("train", **self._places), cwd=place, seconds=self.patience.train, env=env
+                self.sandbox.run(
+                    self.project.command("train", **self._places), cwd=place, seconds=self.timeouts.train, env=env
                 )
             )
             if not runs[-1].ok:
@@ -193,10 +180,10 @@ class Bench:
     def _made(self, place: str) -> dict[str, bytes]:
         """Return the files that were not handed in, or have changed, without Python's caches."""
         found = {}
-        for path, size in self.cell.files(place).items():
+        for path, size in self.sandbox.files(place).items():
             if "__pycache__" in path or size > 32 << 20:
                 continue
-            data = self.cell.get(f"{place}/{path}")
+            data = self.sandbox.get(f"{place}/{path}")
             if data is not None and self.project.files.get(path) != data:
                 found[path] = data
         return found
@@ -211,7 +198,7 @@ class Bench:
         """
         runs, kept = self.trained()
         if not all(run.ok for run in runs):
-            raise Untried(f"training failed: {runs[-1].how()} (see train.runs)")
+            raise Untried(f"training failed: {runs[-1].description()} (see train.runs)")
         prefix = f"{number}:"
         return {path.removeprefix(prefix): data for path, data in kept.items() if path.startswith(prefix)}
 
@@ -241,15 +228,15 @@ class Bench:
         **values: object,
     ) -> Server:
         """Start the service from ``place`` and wait until ``ready`` is answered."""
-        port = port or self.cell.free_ports()[0]
+        port = port or self.sandbox.free_ports()[0]
         command = self.project.command("serve", port=port, **self._places, **values)
-        number = self.cell.start(command, cwd=place, env={**self.imports_from(place), **(env or {})})
-        server = Server(self.cell, number, port, grace=self.patience.stop)
-        seconds = self.patience.answer
-        told = self.cell.probe(
+        number = self.sandbox.start(command, cwd=place, env={**self.imports_from(place), **(env or {})})
+        server = Server(self.sandbox, number, port, grace=self.timeouts.stop)
+        seconds = self.timeouts.answer
+        reply = self.sandbox.probe(
             "wait_open", within=seconds + 10, port=port, path=ready, seconds=seconds, statuses=list(statuses)
         )
-        server.first = told.get("answer", {"status": 0})
+        server.first = reply.get("answer", {"status": 0})
         return server
 
 
@@ -257,7 +244,7 @@ class Bench:
 class Server:
     """A running service of the project; leaving the block stops it."""
 
-    cell: Cell
+    sandbox: ProjectSandbox
     number: int
     port: int
     grace: float = 10.0
@@ -266,7 +253,7 @@ class Server:
 
     def ask(self, *requests: Mapping[str, Any], timeout: float = 20.0) -> list[dict[str, Any]]:
         """Send requests and return the answers."""
-        return self.cell.ask(self.port, *requests, timeout=timeout)
+        return self.sandbox.ask(self.port, *requests, timeout=timeout)
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to a GET."""
@@ -279,20 +266,20 @@ class Server:
     def require_answer(self) -> None:
         """Raise :class:`Unmet` with the end of its log unless it answered when it was started."""
         if not self.first["status"]:
-            said = [line for line in self.cell.alive(self.number)[1].splitlines() if line.strip()]
-            raise Untried(f"the service did not answer: {said[-1][:200] if said else 'it printed nothing'}")
+            printed = [line for line in self.sandbox.alive(self.number)[1].splitlines() if line.strip()]
+            raise Untried(f"the service did not answer: {printed[-1][:200] if printed else 'it printed nothing'}")
 
     def stop(self) -> dict[str, Any]:
         """Stop it and return how that went."""
         if self.stopped is None:
-            self.stopped = self.cell.stop(self.number, grace=self.grace)
+            self.stopped = self.sandbox.stop(self.number, grace=self.grace)
         return self.stopped
 
     def __enter__(self) -> Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.cell.ended:
+        if not self.sandbox.ended:
             self.stop()
 
 
@@ -319,29 +306,3 @@ def json_of(answer: Mapping[str, Any]) -> Any:
         return json.loads(answer["text"])
     except (ValueError, RecursionError):
         return None
-
-
-def grade(
-    project: Project,
-    kind: Kind,
-    *,
-    only: Iterable[str] = (),
-    sandbox: str = "auto",
-    memo: Memo | None = None,
-    limits: Limits = LIMITS,
-    patience: Patience = Patience(),
-    build: bool = False,
-    on_stage: Callable[[str], object] = str,
-) -> Report:
-    """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
-    wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
-    seconds: dict[str, float] = {}
-    with Cell(sandbox=sandbox, limits=limits) as cell:
-        bench = Bench(project, kind, cell, memo or Memo(), patience=patience, build=build)
-        for stage in kind.stages:
-            if stage.name in wanted:
-                on_stage(stage.name)
-                started = time.monotonic()
-                bench.run(stage)
-                seconds[stage.name] = time.monotonic() - started
-    return Report(kind, project.name, dict(bench.found), seconds=seconds)

@@ -1,18 +1,13 @@
-"""What a project must do, and what was found: plain values, without the machinery that finds it out."""
+"""Requirements of a project, their results, and the report: plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from course_lib.errors import CourseError
 
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
-
-__all__ = ["Finding", "Kind", "ProjectError", "Report", "Requirement", "Stage", "Unmet", "Untried"]
+__all__ = ["ProjectError", "ProjectReport", "Requirement", "RequirementResult", "Unmet", "Untried"]
 
 
 class ProjectError(CourseError):
@@ -38,8 +33,8 @@ class Requirement:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a requirement came to.
+class RequirementResult:
+    """Result of one requirement.
 
     Attributes
     ----------
@@ -59,66 +54,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of the grading: what it checks, which files it needs to see, and how.
+class ProjectReport:
+    """Report on a graded project."""
 
-    Attributes
-    ----------
-    blind
-        Files and folders that the stage is not given, so that it cannot depend on them.
-    """
-
-    name: str
-    requirements: tuple[Requirement, ...]
-    run: Callable[[Bench], None]
-    blind: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One of the practice projects.
-
-    Attributes
-    ----------
-    settings
-        What its table in ``pyproject.toml`` must name, and what each value is.
-    stages
-        In their order.
-    inputs
-        Gives files that the grader brings; ``{data}`` in a command is the place of ``data.csv``.
-    """
-
-    name: str
     title: str
-    settings: Mapping[str, str]
-    stages: tuple[Stage, ...]
-    inputs: Callable[[Project], Mapping[str, bytes]] | None = None
-
-    def requirements(self) -> Iterator[Requirement]:
-        """Yield the requirements of all stages."""
-        for stage in self.stages:
-            yield from stage.requirements
-
-
-@dataclass(frozen=True)
-class Report:
-    """A graded project."""
-
-    kind: Kind
     project: str
-    findings: Mapping[str, Finding]
-    notes: tuple[str, ...] = ()
+    requirements: tuple[Requirement, ...]
+    results: Mapping[str, RequirementResult]
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
 
     @property
-    def rows(self) -> list[tuple[Requirement, Finding]]:
+    def rows(self) -> list[tuple[Requirement, RequirementResult]]:
         """Each requirement that was looked at, with what it came to."""
-        return [(r, self.findings[r.id]) for r in self.kind.requirements() if r.id in self.findings]
+        return [(r, self.results[r.id]) for r in self.requirements if r.id in self.results]
 
     @property
     def points(self) -> int:
         """Points earned."""
-        return sum(requirement.points for requirement, finding in self.rows if finding.passed)
+        return sum(requirement.points for requirement, result in self.rows if result.passed)
 
     @property
     def most(self) -> int:
@@ -128,4 +81,4 @@ class Report:
     @property
     def failed(self) -> tuple[str, ...]:
         """Ids of the requirements that are not met."""
-        return tuple(requirement.id for requirement, finding in self.rows if not finding.passed)
+        return tuple(requirement.id for requirement, result in self.rows if not result.passed)

@@ -1,13 +1,16 @@
-"""The practice projects: what each one's ``[tool.course]`` names, and its stages in order."""
+"""Registry of the practice projects: what each one's ``[tool.course]`` names, and its stages in order."""
 
 from __future__ import annotations
 
-from autograder.projects.model import Kind
+from pathlib import Path
+
+from autograder.projects.stage import ProjectKind
 from autograder.projects.stages import ci, container, install, llm, monitoring, serve, tests, train
+from autograder.projects.submission import Project, read_project
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "open_project"]
 
-MODEL_API = Kind(
+MODEL_API = ProjectKind(
     "model-api",
     "Model API with full MLOps",
     {
@@ -24,20 +27,20 @@ MODEL_API = Kind(
     (install.STAGE, train.STAGE, serve.STAGE, tests.STAGE, container.STAGE, ci.STAGE),
 )
 
-MONITORING = Kind(
+MONITORING = ProjectKind(
     "monitoring",
     "Monitoring pipeline",
     {
         "train": "command: a list of words that trains the first model on the table {data}",
         "serve": "command: a list of words that serves it on the port {port} of 127.0.0.1",
         "model": "path: the file of the first model",
-        "delay": "number: batches within which drift is told, at most 5",
+        "delay": "number: batches within which drift is reported, at most 5",
     },
     (install.STAGE, train.PLAIN_STAGE, *monitoring.STAGES),
     inputs=monitoring.inputs,
 )
 
-LLM_SERVING = Kind(
+LLM_SERVING = ProjectKind(
     "llm-serving",
     "LLM serving",
     {
@@ -53,3 +56,15 @@ LLM_SERVING = Kind(
 )
 
 KINDS = {kind.name: kind for kind in (MODEL_API, LLM_SERVING, MONITORING)}
+
+
+def open_project(folder: Path) -> tuple[Project, ProjectKind]:
+    """Read the project in ``folder``, and return it with what is asked of it.
+
+    Raises
+    ------
+    ProjectError
+        It is no practice project.
+    """
+    project = read_project(folder, {name: kind.settings for name, kind in KINDS.items()})
+    return project, KINDS[project.settings["project"]]

@@ -1,4 +1,4 @@
-"""The grader's end of a project's sandbox: put files in, run commands, start servers, ask them, take files out."""
+"""Sandbox client of a project: put files in, run commands, start servers, send requests, take files out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from autograder.sandbox.isolation import cgroups, usage
 from autograder.sandbox.isolation.mounts import layout, packages
 from course_lib.errors import CourseError
 
-__all__ = ["ENVIRONMENT", "LIMITS", "WORK", "Cell", "CellEnded", "Done"]
+__all__ = ["ENVIRONMENT", "LIMITS", "WORK", "CompletedCommand", "ProjectSandbox", "SandboxEnded"]
 
 LIMITS = Limits(
     memory_mb=3072, processes=160, cpu_seconds=600, wall_seconds=1500, disk_mb=768, file_mb=128, output_kb=256
@@ -35,7 +35,7 @@ WORK = "/box/work"
 ENVIRONMENT = f"{WORK}/env"  # of the project: the learner's commands find their Python here
 _START_SECONDS = 120.0
 _LOOK_EVERY = 0.25
-_NOT_THEIRS = {"COURSE_CACHE", "IPYTHONDIR", "MPLBACKEND", "NBGRADER_EXECUTION"}
+_GRADER_VARIABLES = {"COURSE_CACHE", "IPYTHONDIR", "MPLBACKEND", "NBGRADER_EXECUTION"}
 
 _TOOL = {
     "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(path.parent) for path in packages())),
@@ -43,13 +43,13 @@ _TOOL = {
 }
 
 
-class CellEnded(CourseError):
+class SandboxEnded(CourseError):
     """The sandbox of a project ended: it took too long, or used more than it may."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """A command that ended; ``overdue`` when it was ended because it took too long."""
+class CompletedCommand:
+    """Completed command; ``overdue`` when it was ended because it took too long."""
 
     code: int
     out: str
@@ -61,18 +61,18 @@ class Done:
         """Whether it ended by itself and well."""
         return self.code == 0 and not self.overdue
 
-    def last(self, lines: int = 3) -> str:
+    def output_tail(self, lines: int = 3) -> str:
         """Return the last lines it printed that say something."""
-        said = [line.strip() for line in self.out.splitlines() if line.strip()]
-        return " / ".join(line[:300] for line in said[-lines:])
+        printed = [line.strip() for line in self.out.splitlines() if line.strip()]
+        return " / ".join(line[:300] for line in printed[-lines:])
 
-    def how(self) -> str:
+    def description(self) -> str:
         """Return in words how it ended."""
         return "it did not end in time and was stopped" if self.overdue else f"it ended with code {self.code}"
 
 
-class Cell:
-    """A sandbox with one project in it. Leaving the ``with`` block ends everything inside.
+class ProjectSandbox:
+    """Sandbox with one project in it. Leaving the ``with`` block ends everything inside.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Cell:
     """
 
     def __init__(self, *, sandbox: str = "auto", limits: Limits = LIMITS) -> None:
-        self.sandbox = capabilities().choose(sandbox)
+        self.wall = capabilities().choose(sandbox)
         self.limits = limits
         self.ended = ""
         self._deadline = time.monotonic() + limits.wall_seconds
@@ -124,7 +124,7 @@ class Cell:
         ]
         job = {
             "plan": [(m.kind, m.target, m.source) for m in layout(etc=etc)],
-            "wall": self.sandbox,
+            "wall": self.wall,
             "bwrap": shutil.which("bwrap"),
             "command": inside,
             "environment": environment,
@@ -150,7 +150,7 @@ class Cell:
         return process
 
     def _receive(self, seconds: float) -> dict[str, Any]:
-        """Return the warden's next answer; keep watch over time and memory meanwhile."""
+        """Return the supervisor's next answer; keep watch over time and memory meanwhile."""
         end = min(time.monotonic() + seconds, self._deadline)
         looked = 0.0
         while b"\n" not in self._buffer:
@@ -177,26 +177,26 @@ class Cell:
         self._errors.seek(0)
         return f"its supervisor is gone ({self._errors.read()[-300:].decode(errors='replace').strip() or 'no reason'})"
 
-    def _end(self, why: str) -> CellEnded:
+    def _end(self, why: str) -> SandboxEnded:
         self.ended = self.ended or why
         self.close()
-        return CellEnded(
+        return SandboxEnded(
             f"The project's sandbox ended: {why}.",
             expected=f"a project that needs less than {self.limits.memory_mb} MB and {self.limits.wall_seconds:.0f} s",
         )
 
-    def tell(
+    def request(
         self, op: str, *, within: float = 60.0, message: Mapping[str, Any] | None = None, **more: Any
     ) -> dict[str, Any]:
-        """Have the warden do something, and return its answer.
+        """Have the supervisor do something, and return its answer.
 
         Raises
         ------
-        CellEnded
+        SandboxEnded
             The sandbox is gone, or there was no answer in time: then everything in it was ended.
         """
         if self.ended:
-            raise CellEnded(f"The project's sandbox ended: {self.ended}.")
+            raise SandboxEnded(f"The project's sandbox ended: {self.ended}.")
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps({"op": op, **(message or {}), **more}).encode() + b"\n")
@@ -205,46 +205,44 @@ class Cell:
             raise self._end(self._why_gone()) from None
         answer = self._receive(within)
         if "failed" in answer and op != "probe":
-            raise CellEnded(f"A step inside the sandbox failed: {op}: {answer['failed']}")
+            raise SandboxEnded(f"A step inside the sandbox failed: {op}: {answer['failed']}")
         return answer
 
     # files -------------------------------------------------------------------------------------------------------
     def put(self, files: Mapping[str, bytes], to: str, *, programs: bool = False) -> None:
         """Write files below the folder ``to``; ``programs`` can be run."""
-        self.tell("put", to=to, tar=base64.b64encode(as_archive(files)).decode(), programs=programs)
-
-    def copy(self, source: str, to: str) -> None:
-        """Copy a folder inside."""
-        self.tell("copy", source=source, to=to)
+        self.request("put", to=to, tar=base64.b64encode(as_archive(files)).decode(), programs=programs)
 
     def remove(self, path: str) -> None:
         """Remove a file or folder."""
-        self.tell("remove", path=path)
+        self.request("remove", path=path)
 
     def get(self, path: str, *, most: int = 32 << 20) -> bytes | None:
         """Return a file's bytes, ``None`` if it is no plain file or larger than ``most`` bytes."""
-        data = self.tell("get", path=path, most=most).get("data")
+        data = self.request("get", path=path, most=most).get("data")
         return None if data is None else base64.b64decode(data)
 
     def files(self, path: str) -> dict[str, int]:
         """Return the plain files below a folder with their sizes, by path."""
-        return dict(self.tell("list", path=path)["files"])
+        return dict(self.request("list", path=path)["files"])
 
     # commands ----------------------------------------------------------------------------------------------------
-    def run(self, argv: Sequence[str], *, cwd: str, seconds: float, env: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self, argv: Sequence[str], *, cwd: str, seconds: float, env: Mapping[str, str] | None = None
+    ) -> CompletedCommand:
         """Run a command behind the inner walls until it ends, at most ``seconds``."""
-        number = self.tell("start", argv=list(argv), cwd=cwd, env=self._variables(env))["id"]
-        told = self.tell("wait", within=seconds + 60, id=number, seconds=seconds)
-        return Done(int(told["code"]), told["out"], bool(told["overdue"]), float(told["seconds"]))
+        number = self.request("start", argv=list(argv), cwd=cwd, env=self._variables(env))["id"]
+        reply = self.request("wait", within=seconds + 60, id=number, seconds=seconds)
+        return CompletedCommand(int(reply["code"]), reply["out"], bool(reply["overdue"]), float(reply["seconds"]))
 
     def _variables(self, env: Mapping[str, str] | None) -> dict[str, str]:
         own = sandbox_environment(walls=True)
-        own = {name: value for name, value in own.items() if name not in _NOT_THEIRS}
+        own = {name: value for name, value in own.items() if name not in _GRADER_VARIABLES}
         own |= {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": ENVIRONMENT}
         own |= {"MPLBACKEND": "agg", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "CI": "true"}
         return own | dict(env or {})
 
-    def run_tool(self, *arguments: str, seconds: float) -> Done:
+    def run_tool(self, *arguments: str, seconds: float) -> CompletedCommand:
         """Run one of the course's own tools (:mod:`autograder.projects.inside.tools`) behind the inner walls."""
         return self.run(_tool(arguments), cwd=WORK, seconds=seconds, env=_TOOL)
 
@@ -254,28 +252,28 @@ class Cell:
 
     def start(self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str] | None = None) -> int:
         """Start a command behind the inner walls, and return its number."""
-        return int(self.tell("start", argv=list(argv), cwd=cwd, env=self._variables(env))["id"])
+        return int(self.request("start", argv=list(argv), cwd=cwd, env=self._variables(env))["id"])
 
     def stop(self, number: int, *, grace: float = 10.0) -> dict[str, Any]:
         """Ask a command to end, after ``grace`` seconds end it; return how it went."""
-        return self.tell("stop", within=grace + 60, id=number, grace=grace)
+        return self.request("stop", within=grace + 60, id=number, grace=grace)
 
     def alive(self, number: int) -> tuple[bool, str]:
         """Return whether a command still runs, and what it printed."""
-        told = self.tell("alive", id=number)
-        return bool(told["alive"]), str(told["out"])
+        reply = self.request("alive", id=number)
+        return bool(reply["alive"]), str(reply["out"])
 
     # probes ------------------------------------------------------------------------------------------------------
     def probe(self, what: str, *, within: float = 60.0, **options: Any) -> dict[str, Any]:
         """Ask a server from outside: one of :data:`autograder.projects.inside.probes.PROBES`."""
-        return self.tell("probe", within=within + 60, message={"what": what, "within": within, "options": options})
+        return self.request("probe", within=within + 60, message={"what": what, "within": within, "options": options})
 
     def ask(self, port: int, *requests: Mapping[str, Any], timeout: float = 20.0, stream: bool = False) -> list[Any]:
         """Send requests one after the other and return the answers."""
         within = timeout * len(requests) + 10
-        told = self.probe("ask", within=within, port=port, requests=list(requests), timeout=timeout, stream=stream)
-        lost = {"status": 0, "text": told.get("failed", ""), "type": "", "lines": [], "seconds": 0.0}
-        return list(told.get("answers") or [lost for _ in requests])
+        reply = self.probe("ask", within=within, port=port, requests=list(requests), timeout=timeout, stream=stream)
+        lost = {"status": 0, "text": reply.get("failed", ""), "type": "", "lines": [], "seconds": 0.0}
+        return list(reply.get("answers") or [lost for _ in requests])
 
     def free_ports(self, count: int = 1) -> list[int]:
         """Return ports that are free inside."""

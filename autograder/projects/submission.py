@@ -1,4 +1,4 @@
-"""A project as it was handed in: its files, read without following a link or asking Git, and its ``[tool.course]``."""
+"""Submitted project: its files, read without following a link or asking Git, and its ``[tool.course]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from autograder.projects.model import Kind, ProjectError
+from autograder.projects.model import ProjectError
 
 __all__ = ["Project", "products", "read_project"]
 
@@ -69,8 +69,15 @@ class Project:
         return words
 
 
-def read_project(folder: Path, kinds: Mapping[str, Kind]) -> tuple[Project, Kind]:
+def read_project(folder: Path, tables: Mapping[str, Mapping[str, str]]) -> Project:
     """Read the project in ``folder``.
+
+    Parameters
+    ----------
+    folder
+        Its root.
+    tables
+        What ``[tool.course]`` must name, and what each value is, by the name of the practice project.
 
     Raises
     ------
@@ -97,16 +104,16 @@ def read_project(folder: Path, kinds: Mapping[str, Kind]) -> tuple[Project, Kind
             expected=f"a table {_TABLE}",
             next_step="copy the table from the starting repository",
         )
-    kind = kinds.get(str(settings.get("project")))
-    if kind is None:
+    table = tables.get(str(settings.get("project")))
+    if table is None:
         raise ProjectError(
             f"There is no practice project called {settings.get('project')!r}.",
-            expected=f"project = one of {', '.join(kinds)} in {_TABLE}",
+            expected=f"project = one of {', '.join(tables)} in {_TABLE}",
         )
-    _check(settings, kind)
+    _check(settings, table)
     files = {path: data for path, data in files.items() if not _is_below(path, products(settings))}
     name = str(metadata.get("project", {}).get("name", folder.resolve().name))
-    return Project(name, files, metadata, settings), kind
+    return Project(name, files, metadata, settings)
 
 
 def products(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -144,8 +151,8 @@ def _is_below(path: str, places: Iterable[str]) -> bool:
     return any(place in parts for place in places)
 
 
-def _check(settings: Mapping[str, Any], kind: Kind) -> None:
-    for key, what in kind.settings.items():
+def _check(settings: Mapping[str, Any], table: Mapping[str, str]) -> None:
+    for key, what in table.items():
         value = settings.get(key)
         if what.startswith("command"):
             right = isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)

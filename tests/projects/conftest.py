@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.harness import Memo, grade
-from autograder.projects.measure.mutations import read_variants
-from autograder.projects.model import Report
-from autograder.projects.registry import KINDS
-from autograder.projects.submission import read_project
+from autograder.projects.harness import StageCache
+from autograder.projects.model import ProjectReport
+from autograder.projects.registry import open_project
+from autograder.projects.stage import grade
+from tests.projects.variants import read_variants
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ROOT / "solutions" / "projects"
@@ -21,19 +21,19 @@ AT_ONCE = 2
 
 
 @lru_cache
-def _graded(kind: str) -> dict[str, Report]:
+def _graded(kind: str) -> dict[str, ProjectReport]:
     """Return the reports of a reference (under its kind's name) and of its variants."""
-    project, found = read_project(REFERENCES / kind, KINDS)
-    memo = Memo()
-    reports = {kind: grade(project, found, memo=memo)}
+    project, found = open_project(REFERENCES / kind)
+    cache = StageCache()
+    reports = {kind: grade(project, found, cache=cache)}
     variants = read_variants(REFERENCES / f"{kind}.variants.toml")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = {v.name: pool.submit(grade, v.of(project), found, only=v.stages, memo=memo) for v in variants}
+        jobs = {v.name: pool.submit(grade, v.of(project), found, only=v.stages, cache=cache) for v in variants}
     return reports | {name: job.result() for name, job in jobs.items()}
 
 
 @pytest.fixture(scope="session")
-def graded() -> Callable[[str], dict[str, Report]]:
+def graded() -> Callable[[str], dict[str, ProjectReport]]:
     return _graded
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.projects.harness import Patience, grade
+from autograder.projects.harness import Timeouts
 from autograder.projects.model import ProjectError
-from autograder.projects.registry import KINDS
+from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
-from autograder.projects.sandbox import LIMITS, Cell, CellEnded
-from autograder.projects.submission import read_project
+from autograder.projects.sandbox import LIMITS, ProjectSandbox, SandboxEnded
+from autograder.projects.stage import grade
 
 SECRET = "swordfish-of-the-grader"
 TABLE = """
@@ -139,10 +139,10 @@ def living(mark: str) -> list[int]:
 
 def test_an_endless_install_is_ended_and_reported(tmp_path, mark):
     folder = project(tmp_path / "p", {"setup.py": f"import time\nx = {mark!r}\nwhile True: time.sleep(1)\n"}, mark)
-    report = grade(*read_project(folder, KINDS), only=["install", "test"], patience=Patience(install=8))
+    report = grade(*open_project(folder), only=["install", "test"], timeouts=Timeouts(install=8))
     assert "install.installs" in report.failed
-    assert "did not end in time" in report.findings["install.installs"].evidence
-    assert "could not be installed" in report.findings["test.pass"].evidence
+    assert "did not end in time" in report.results["install.installs"].evidence
+    assert "could not be installed" in report.results["test.pass"].evidence
     assert living(mark) == []
 
 
@@ -160,8 +160,8 @@ def test_everything_at_once_is_contained_and_reported(tmp_path, mark, canary, mo
     }
     folder = project(tmp_path / "p", files, mark)
     limits = replace(LIMITS, processes=64, memory_mb=1024)
-    report = grade(*read_project(folder, KINDS), limits=limits, patience=Patience(stop=2, test=90))
-    evidence = {name: finding.evidence for name, finding in report.findings.items()}
+    report = grade(*open_project(folder), limits=limits, timeouts=Timeouts(stop=2, test=90))
+    evidence = {name: result.evidence for name, result in report.results.items()}
     assert "train.runs" not in report.failed, evidence["train.runs"]  # the bomb was refused, and the training went on
     assert {"serve.ready", "serve.predicts", "serve.stops"} <= set(report.failed)
     assert "did not end" in evidence["serve.stops"]
@@ -169,29 +169,29 @@ def test_everything_at_once_is_contained_and_reported(tmp_path, mark, canary, mo
     assert "mounts the host" in evidence["container.contained"]
     assert "reads the secret DEPLOY_KEY" in evidence["ci.least_privilege"]
     assert {"ci.green", "ci.red"} <= set(report.failed)
-    told = as_markdown(report) + as_html(report) + json.dumps({f.id: f.measured for f in report.findings.values()})
-    assert SECRET not in told
-    assert "ESCAPED" not in told
+    reply = as_markdown(report) + as_html(report) + json.dumps({f.id: f.measured for f in report.results.values()})
+    assert SECRET not in reply
+    assert "ESCAPED" not in reply
     assert canary.read_text() == SECRET
     assert living(mark) == []
 
 
 def test_a_project_that_outlives_its_sandbox_s_time_is_ended(mark):
-    with Cell(limits=replace(LIMITS, wall_seconds=4)) as cell:
-        with pytest.raises(CellEnded, match="longer than it may"):
-            cell.run(["/bin/sh", "-c", "sleep 600", mark], cwd="/box/work", seconds=60)
-        with pytest.raises(CellEnded, match="ended"):
-            cell.files("/box/work")
+    with ProjectSandbox(limits=replace(LIMITS, wall_seconds=4)) as sandbox:
+        with pytest.raises(SandboxEnded, match="longer than it may"):
+            sandbox.run(["/bin/sh", "-c", "sleep 600", mark], cwd="/box/work", seconds=60)
+        with pytest.raises(SandboxEnded, match="ended"):
+            sandbox.files("/box/work")
     assert living(mark) == []
 
 
 def test_memory_is_limited(mark):
     eat = "x = [bytearray(1 << 24) for _ in range(200)]; print('ESC' + 'APED')"
     out, why = "", ""
-    with Cell(limits=replace(LIMITS, memory_mb=400)) as cell:
+    with ProjectSandbox(limits=replace(LIMITS, memory_mb=400)) as sandbox:
         try:
-            out = cell.run(["/usr/bin/env", "python3", "-c", eat, mark], cwd="/box/work", seconds=60).out
-        except CellEnded as ended:
+            out = sandbox.run(["/usr/bin/env", "python3", "-c", eat, mark], cwd="/box/work", seconds=60).out
+        except SandboxEnded as ended:
             why = str(ended)
     assert "memory" in why or "ESCAPED" not in out
     assert living(mark) == []
@@ -199,9 +199,9 @@ def test_memory_is_limited(mark):
 
 def test_commands_see_neither_the_grader_nor_its_tools_nor_each_other(mark):
     look = "import os; print(sorted(p for p in os.listdir('/proc') if p.isdigit()), os.environ.get('PYTHONPATH'))"
-    with Cell() as cell:
-        cell.start(["/bin/sh", "-c", "sleep 60", mark], cwd="/box/work")
-        done = cell.run(["python3", "-c", look], cwd="/box/work", seconds=30)
+    with ProjectSandbox() as sandbox:
+        sandbox.start(["/bin/sh", "-c", "sleep 60", mark], cwd="/box/work")
+        done = sandbox.run(["python3", "-c", look], cwd="/box/work", seconds=30)
     assert done.out.strip() == "['1', '2'] None"
 
 
@@ -220,23 +220,23 @@ def test_a_wrong_table_is_a_clear_error(tmp_path, change, message):
     folder = project(tmp_path / "p", {}, "x")
     (folder / "pyproject.toml").write_text(change(TABLE))
     with pytest.raises(ProjectError, match=message):
-        read_project(folder, KINDS)
+        open_project(folder)
 
 
 def test_links_out_of_the_project_and_git_are_not_read(tmp_path, canary):
     folder = project(tmp_path / "p", {".git/config": "[core]\nfsmonitor = touch /tmp/pwned\n"}, "x")
     (folder / "link").symlink_to(canary)
     (folder / "folder").symlink_to(tmp_path)
-    files = read_project(folder, KINDS)[0].files
+    files = open_project(folder)[0].files
     assert not [name for name in files if name.startswith((".git/", "link", "folder"))]
 
 
 def test_a_grader_that_is_killed_leaves_nothing_behind(mark):
     program = (
-        "import sys; from autograder.projects.sandbox import Cell\n"
-        "with Cell() as cell:\n"
-        "    cell.start(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work'); print('up', flush=True)\n"
-        "    cell.run(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work', seconds=600)\n"
+        "import sys; from autograder.projects.sandbox import ProjectSandbox\n"
+        "with ProjectSandbox() as sandbox:\n"
+        "    sandbox.start(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work'); print('up', flush=True)\n"
+        "    sandbox.run(['/bin/sh', '-c', 'sleep 600', sys.argv[1]], cwd='/box/work', seconds=600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, mark], stdout=subprocess.PIPE, text=True) as grader:
         assert grader.stdout is not None

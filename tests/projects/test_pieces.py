@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from dataclasses import replace
@@ -10,31 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.projects.harness import Bench, Memo, grade
+from autograder.projects.harness import Harness, StageCache
 from autograder.projects.measure import mlflow_store, simulator
-from autograder.projects.measure.exposition import grown, samples, values
-from autograder.projects.measure.mutations import Edit
 from autograder.projects.measure.schema_bounds import outside, request_schema
-from autograder.projects.model import Finding, Kind, ProjectError, Report, Requirement, Stage, Unmet, Untried
-from autograder.projects.registry import KINDS
+from autograder.projects.model import ProjectError, ProjectReport, Requirement, RequirementResult, Unmet, Untried
+from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
+from autograder.projects.stage import Stage, grade, run_stage
 from autograder.projects.stages.container import _without_local_install
-from autograder.projects.submission import Project, read_project
-
-METRICS = """\
-# HELP asked_total Requests.
-# TYPE asked_total counter
-asked_total{status="200"} 7.0
-asked_total{status="422",why="a } in it"} 2
-# TYPE seconds histogram
-seconds_bucket{le="0.1"} 8.0
-seconds_count 9.0
-seconds_sum 0.3
-# TYPE version gauge
-version 2.0
-# TYPE broken counter
-broken nonsense
-"""
+from autograder.projects.submission import Project
+from tests.projects.variants import Edit
 
 
 @pytest.mark.parametrize(
@@ -61,13 +47,6 @@ def test_a_schema_that_is_none_is_no_error(openapi):
     assert request_schema(openapi) is None
 
 
-def test_counters_and_histograms_are_summed_over_their_labels():
-    assert samples(METRICS, "counter") == {"asked_total": 9.0, "broken": 0.0}
-    assert samples(METRICS, "histogram") == {"seconds": 9.0}
-    assert values(METRICS, "gauge") == {"version": 2.0}
-    assert grown(METRICS, METRICS.replace(" 7.0", " 10.0"), "counter", 3) == ["asked_total"]
-
-
 def test_a_store_that_is_none_is_told(tmp_path):
     for data in (None, b"", b"not a database" * 100):
         with pytest.raises(Unmet, match="store"):
@@ -88,24 +67,48 @@ def test_a_store_that_computes_forever_is_given_up(tmp_path):
     assert time.monotonic() - started < 60
 
 
-def _report(evidence: str) -> Report:
+def _report(evidence: str) -> ProjectReport:
     requirement = Requirement("a.b", "it holds", 5, "Do it.")
-    kind = Kind("k", "A kind", {}, (Stage("a", (requirement,), lambda bench: None),))
-    return Report(kind, "<b>mine</b>", {"a.b": Finding("a.b", False, evidence)})
+    return ProjectReport("A kind", "<b>mine</b>", (requirement,), {"a.b": RequirementResult("a.b", False, evidence)})
 
 
 def test_what_a_project_says_stays_text_in_the_report():
     evil = "<script>alert(1)</script> | \n\n# heading \x1b[31m"
-    assert "<script>" not in as_html(_report(evil))
-    assert "<b>mine" not in as_html(_report(evil))
     row = next(line for line in as_markdown(_report(evil)).splitlines() if "a.b" in line)
     assert "<script>" not in row
     assert row.count("|") - row.count("\\|") == 5
     assert "\x1b" not in row
 
 
+HOSTILE = "![x](http://x) <img src=x onerror=alert(1)></td>\" ' & {{ 7 * 7 }} {% raw %} </style><script>"
+
+
+def _hostile_report(*, passed: bool) -> ProjectReport:
+    """Return a report in which every text is hostile, the project's and the grader's."""
+    requirement = Requirement(f"id{HOSTILE}", f"title{HOSTILE}", 5, f"advice{HOSTILE}")
+    result = RequirementResult(requirement.id, passed, f"evidence{HOSTILE}")
+    return ProjectReport(f"kind{HOSTILE}", f"project{HOSTILE}", (requirement,), {requirement.id: result})
+
+
+@pytest.mark.parametrize(("passed", "times"), [(False, 7), (True, 6)])
+def test_hostile_text_is_escaped_everywhere_on_the_page(passed, times):
+    page = as_html(_hostile_report(passed=passed))
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;&lt;/td&gt;&#34; &#39; &amp; {{ 7 * 7 }} {% raw %}") == times
+    empty = as_html(ProjectReport("A kind", "mine", (), {}))
+    tags = [set(re.findall(r"<\s*/?\s*(\w+)", text)) for text in (page, empty)]
+    assert tags[0] - tags[1] <= {"td", "b", "br", "span", "i"}
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_hostile_text_is_escaped_everywhere_in_markdown(passed):
+    text = as_markdown(_hostile_report(passed=passed))
+    assert "<" not in text
+    assert "![" not in text
+    assert text.count("&lt;img") == (4 if passed else 6)
+
+
 def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_path):
-    project, _ = read_project(references / "model-api", KINDS)
+    project, _ = open_project(references / "model-api")
     for path, data in project.files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(data)
@@ -113,24 +116,30 @@ def test_what_training_has_left_in_the_folder_is_not_handed_in(references, tmp_p
         (tmp_path / project.settings[key]).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / project.settings[key]).write_bytes(b"of an earlier training")
 
-    assert read_project(tmp_path, KINDS)[0].files == project.files
+    assert open_project(tmp_path)[0].files == project.files
 
 
 def test_what_was_not_tried_because_of_something_else_gets_no_advice():
-    def run(bench):
+    def run(harness):
         raise Untried("training failed (see train.runs)")
 
     report = _report("x")
-    stage = Stage("a", report.kind.stages[0].requirements, run)
-    bench = Bench(Project("p", {}, {}, {}), Kind("k", "A kind", {}, (stage,)), None, Memo())
-    bench.run(stage)
-    report = replace(report, findings=bench.found)
+    harness = Harness(Project("p", {}, {}, {}), None, StageCache())
+    run_stage(harness, Stage("a", report.requirements, run))
+    report = replace(report, results=harness.results)
 
-    assert bench.found["a.b"].evidence == "not tried: training failed (see train.runs)"
+    assert harness.results["a.b"].evidence == "not tried: training failed (see train.runs)"
     for text in (as_markdown(report), as_html(report)):
         assert "see train.runs" in text
         assert "Do it." not in text
     assert "Do it." in as_markdown(_report("x"))
+
+
+def test_a_part_that_cannot_be_looked_at_fails_with_its_reason_and_the_stage_goes_on():
+    harness = Harness(Project("p", {}, {}, {}), None, StageCache())
+    with harness.failing("a.b"):
+        raise Unmet("your /metrics page is not understood: line 3")
+    assert harness.results["a.b"] == RequirementResult("a.b", False, "your /metrics page is not understood: line 3")
 
 
 def test_a_variant_that_changes_nothing_is_an_error():
@@ -150,7 +159,7 @@ def test_drift_follows_from_the_seed_and_leaves_the_rest_alone():
 
 @pytest.mark.timeout(600)
 def test_the_same_project_graded_twice_gives_the_same_report(references):
-    project, kind = read_project(references / "monitoring", KINDS)
+    project, kind = open_project(references / "monitoring")
     first, second = (grade(project, kind) for _ in range(2))
     assert as_markdown(first) == as_markdown(second)
     assert as_html(first) == as_html(second)
@@ -185,7 +194,7 @@ def test_what_cannot_be_graded_is_a_clear_error(references, tmp_path, arguments,
 
 
 def test_an_install_of_the_project_itself_is_planned_as_what_it_declares(references):
-    project, _ = read_project(references / "model-api", KINDS)
+    project, _ = open_project(references / "model-api")
     planned = _without_local_install("FROM x\nWORKDIR /app\nRUN pip install --no-cache-dir '.[dev]'\n", project)
     assert "'numpy>=1.26'" in planned
     assert "'pytest>=8'" in planned

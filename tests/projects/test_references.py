@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.measure.mutations import read_variants
 from autograder.projects.registry import KINDS
 from autograder.projects.report import as_html, as_markdown
+from tests.projects.variants import read_variants
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = {kind: read_variants(ROOT / "solutions" / "projects" / f"{kind}.variants.toml") for kind in KINDS}
@@ -22,7 +22,7 @@ def test_the_reference_earns_every_point(kind, graded):
     report = graded(kind)[kind]
     assert {f.id: f"{f.evidence} ({f.measured})" for _, f in report.rows if not f.passed} == {}
     assert report.points == report.most == 100
-    assert len(report.rows) == len(list(KINDS[kind].requirements()))
+    assert len(report.rows) == len(KINDS[kind].requirements)
 
 
 @pytest.mark.parametrize(("kind", "variant"), CASES)

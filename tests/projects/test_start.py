@@ -28,7 +28,7 @@ def test_a_repository_has_a_brief_a_frame_and_one_commit(kind, tmp_path):
 def test_the_rubric_is_what_is_graded(kind, tmp_path):
     text = (start(kind, tmp_path / "mine") / "README.md").read_text()
     rows = re.findall(r"^\| `([\w.]+)` \| (\d+) \| (.+) \|$", text, re.M)
-    wanted = [(r.id, str(r.points), r.title) for r in KINDS[kind].requirements()]
+    wanted = [(r.id, str(r.points), r.title) for r in KINDS[kind].requirements]
     assert rows == wanted
     assert sum(int(points) for _, points, _ in rows) == 100
 

@@ -1,4 +1,4 @@
-"""What the warden asks a server from outside, each in a process of its own. Standard library only: it forks often."""
+"""HTTP probes: what the supervisor asks a server, each in its own process. Standard library only: it forks often."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
         thread.join()
 
 
-def yardstick(clients: int, each: int) -> dict[str, Any]:
+def baseline_load(clients: int, each: int) -> dict[str, Any]:
     """Put the same load on a server that does nothing: what this machine adds to every latency at this moment."""
 
     class Nothing(http.server.BaseHTTPRequestHandler):
@@ -176,37 +176,41 @@ def free(count: int = 1) -> dict[str, Any]:
     return {"ports": ports}
 
 
-def feed(port: int, alerts: int, batches: Sequence[Mapping[str, Any]], late: int, patience: float) -> dict[str, Any]:
+def feed(
+    port: int, alerts: int, batches: Sequence[Mapping[str, Any]], late: int, settle_seconds: float
+) -> dict[str, Any]:
     """Send batches to a monitored model, each batch's labels ``late`` batches later, and listen for alerts meanwhile.
 
     A batch is ``rows`` to predict and their ``labels`` by id. After each one the status is asked for until it says that
-    the batch and the labels that came with it were looked at, at most ``patience`` seconds. Returned is, for each
-    batch, the answer, the status, and the alerts that were heard since the batch before.
+    the batch and the labels that came with it were looked at, at most ``settle_seconds`` seconds. Returned is, for each
+    batch, the answer, the status, and the alerts that were received since the batch before.
     """
-    heard: list[Any] = []
-    ear = http.server.ThreadingHTTPServer((HOST, alerts), _ear(heard))
-    ear.daemon_threads = True
-    threading.Thread(target=ear.serve_forever, daemon=True).start()
+    received: list[Any] = []
+    receiver = http.server.ThreadingHTTPServer((HOST, alerts), _alert_receiver(received))
+    receiver.daemon_threads = True
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
     steps = []
     for number, batch in enumerate(batches):
-        before = len(heard)
+        before = len(received)
         body = {"batch": number, "rows": batch["rows"]}
         answer = _one(port, {"method": "POST", "path": "/predict", "json": body}, 20.0)
         if number >= late:
             labels = {"batch": number - late, "labels": batches[number - late]["labels"]}
             _one(port, {"method": "POST", "path": "/labels", "json": labels}, 20.0)
-        status = _settled(port, number, number - late, patience)
-        steps.append({"answer": answer["text"], "code": answer["status"], "status": status, "alerts": heard[before:]})
+        status = _settled(port, number, number - late, settle_seconds)
+        steps.append(
+            {"answer": answer["text"], "code": answer["status"], "status": status, "alerts": received[before:]}
+        )
         if not status.get("settled"):
             break
     time.sleep(0.3)  # for an alert that is still on its way
     if steps:
-        steps[-1]["alerts"] = steps[-1]["alerts"] + heard[sum(len(step["alerts"]) for step in steps) :]
+        steps[-1]["alerts"] = steps[-1]["alerts"] + received[sum(len(step["alerts"]) for step in steps) :]
     return {"steps": steps}
 
 
-def _settled(port: int, batch: int, labelled: int, patience: float) -> dict[str, Any]:
-    end, status = time.monotonic() + patience, {}
+def _settled(port: int, batch: int, labelled: int, settle_seconds: float) -> dict[str, Any]:
+    end, status = time.monotonic() + settle_seconds, {}
     while time.monotonic() < end:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             status = dict(json.loads(_one(port, {"path": "/status"}, 10.0)["text"]))
@@ -217,20 +221,20 @@ def _settled(port: int, batch: int, labelled: int, patience: float) -> dict[str,
     return status
 
 
-def _ear(heard: list[Any]) -> type[http.server.BaseHTTPRequestHandler]:
-    class Ear(http.server.BaseHTTPRequestHandler):
+def _alert_receiver(received: list[Any]) -> type[http.server.BaseHTTPRequestHandler]:
+    class AlertReceiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             text = self.rfile.read(min(int(self.headers.get("content-length") or 0), 1 << 16)).decode(errors="replace")
             with contextlib.suppress(ValueError):
-                if len(heard) < 1_000:
-                    heard.append(json.loads(text))
+                if len(received) < 1_000:
+                    received.append(json.loads(text))
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class named it
             """Say nothing."""
 
-    return Ear
+    return AlertReceiver
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
@@ -240,5 +244,5 @@ PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "load": load,
     "together": together,
     "wait_open": wait_open,
-    "yardstick": yardstick,
+    "baseline_load": baseline_load,
 }

@@ -1,9 +1,9 @@
-"""The trusted process inside the sandbox of a project: it starts what was handed in, and asks it from outside.
+"""Supervisor: the trusted process inside a project's sandbox, which starts commands and sends requests.
 
-The grader tells it what to do, one JSON message a line, and it answers each with one line. Commands of the learner run
+The grader sends one JSON message a line, and it answers each with one line. Commands of the learner run
 as notebooks do (:mod:`autograder.sandbox.isolation.confine`): in process, mount and user namespaces of their own,
-below a filter for system calls, with limits. They share the warden's loopback network, so a server that they start can
-be asked by the warden's probes, which they can neither see nor signal.
+below a filter for system calls, with limits. They share the supervisor's loopback network, so its probes can ask a
+server that they start, and they can neither see nor signal it.
 """
 
 from __future__ import annotations
@@ -38,30 +38,23 @@ _MOST_FILES = 5_000
 class Process:
     """A command of the learner: the process outside its walls that stands for it, and what it prints."""
 
-    def __init__(
-        self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any], *, trusted: bool
-    ) -> None:
+    def __init__(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
         self._out = os.memfd_create("output")
         self._status: int | None = None
         self.pid = os.fork()
         if not self.pid:
             with _fatal():
-                self._become(argv, cwd, env, limits, trusted=trusted)
+                self._become(argv, cwd, env, limits)
 
-    def _become(
-        self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any], *, trusted: bool
-    ) -> None:
+    def _become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
         os.setsid()
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (self._out, 1), (self._out, 2)):
             os.dup2(source, target)
         os.closerange(3, 1024)
-        if trusted:
-            syscalls.die_with_parent()
-        else:
-            confine.wall_in_learner()
-            confine.limit(limits, walls=True)
-            _be_process_one()
+        confine.wall_in_learner()
+        confine.limit(limits, walls=True)
+        _become_init()
         os.chdir(cwd)
         os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - this is what a sandbox is for
 
@@ -104,14 +97,14 @@ class Process:
         os.close(self._out)
 
 
-def _be_process_one() -> None:
-    """Fork: the parent stays process 1 of its namespace and buries orphans; the child returns and runs the command."""
+def _become_init() -> None:
+    """Fork: the parent stays process 1 of its namespace and reaps orphans; the child returns and runs the command."""
     child = os.fork()
     if not child:
         return
     signal.signal(signal.SIGTERM, lambda *_: _kill(child, signal.SIGTERM))
     os.closerange(0, 16)
-    os._exit(_bury_until(child))
+    os._exit(_reap_until(child))
 
 
 def _kill(pid: int, number: int) -> None:
@@ -119,7 +112,7 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _bury_until(child: int) -> int:
+def _reap_until(child: int) -> int:
     while True:
         with contextlib.suppress(InterruptedError):
             pid, status = os.waitpid(-1, 0)
@@ -146,8 +139,8 @@ def _fatal() -> Any:
         os._exit(127)
 
 
-class Warden:
-    """Obeys the grader, one message after the other."""
+class Supervisor:
+    """Supervisor of the sandbox: carries out the grader's messages, one after the other."""
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self._limits = limits
@@ -173,11 +166,6 @@ class Warden:
                 (Path(to) / name).chmod(0o755)
         return {}
 
-    def do_copy(self, source: str, to: str) -> dict[str, Any]:
-        """Copy a folder; links are copied as links."""
-        shutil.copytree(source, to, symlinks=True, dirs_exist_ok=True, ignore=_only_plain)
-        return {}
-
     def do_remove(self, path: str) -> dict[str, Any]:
         """Remove a file or a folder, whether it is there or not."""
         place = Path(path)
@@ -185,18 +173,18 @@ class Warden:
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
-        return {"gone": not os.path.lexists(path)}
+        return {}
 
     def do_get(self, path: str, most: int) -> dict[str, Any]:
-        """Return the bytes of a plain file of at most ``most`` bytes."""
+        """Return the bytes of a plain file of at most ``most`` bytes; nothing of anything else."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError as error:
-            return {"why": error.strerror}
+        except OSError:
+            return {}
         with os.fdopen(fd, "rb") as file:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_size > most:
-                return {"why": "no plain file" if not stat.S_ISREG(found.st_mode) else f"larger than {most} bytes"}
+                return {}
             return {"data": base64.b64encode(file.read()).decode()}
 
     def do_list(self, path: str) -> dict[str, Any]:
@@ -212,10 +200,10 @@ class Warden:
                 break
         return {"files": dict(sorted(found.items()))}
 
-    def do_start(self, argv: list[str], cwd: str, env: dict[str, str], *, trusted: bool = False) -> dict[str, Any]:
+    def do_start(self, argv: list[str], cwd: str, env: dict[str, str]) -> dict[str, Any]:
         """Start a command."""
         self._number += 1
-        self._processes[self._number] = Process(argv, cwd, env, self._limits, trusted=trusted)
+        self._processes[self._number] = Process(argv, cwd, env, self._limits)
         return {"id": self._number}
 
     def do_wait(self, id: int, seconds: float) -> dict[str, Any]:  # noqa: A002 - the message's word
@@ -237,14 +225,14 @@ class Warden:
         process.terminate()
         code = process.wait(grace)
         process.kill()
-        told = {"ended_before": ended_before, "forced": code is None, "seconds": time.monotonic() - started}
-        return {**self._forget(id), **told}
+        outcome = {"ended_before": ended_before, "forced": code is None, "seconds": time.monotonic() - started}
+        return {**self._forget(id), **outcome}
 
     def _forget(self, number: int) -> dict[str, Any]:
         process = self._processes.pop(number)
-        told = {"code": process.poll(), "out": process.output()}
+        ended = {"code": process.poll(), "out": process.output()}
         process.close()
-        return told
+        return ended
 
     def do_probe(self, what: str, within: float, options: dict[str, Any]) -> dict[str, Any]:
         """Run one of :data:`autograder.projects.inside.probes.PROBES` in a process of its own."""
@@ -280,16 +268,10 @@ class Warden:
         raise AssertionError("a forked child came back")
 
 
-def _only_plain(folder: str, names: list[str]) -> set[str]:
-    """Leave out what is neither file nor folder nor link: reading from a pipe would wait forever."""
-    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
-    return {name for name in names if not any(kind(os.lstat(Path(folder) / name).st_mode) for kind in kinds)}
-
-
-def _stand_by(child: int) -> None:
-    """As process 1, bury what ends; end with everything inside once the warden has, or the grader has hung up."""
+def _reap_as_init(child: int) -> None:
+    """As process 1, reap what ends; end with everything inside once the supervisor has, or the grader has hung up."""
     grader = select.poll()
-    grader.register(0, 0)  # hang-ups only: what comes in is the warden's to read
+    grader.register(0, 0)  # hang-ups only: what comes in is the supervisor's to read
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:
@@ -299,17 +281,17 @@ def _stand_by(child: int) -> None:
 
 
 def main() -> None:
-    """Build the session that the JSON argument describes, and serve; process 1 waits and buries."""
+    """Build the session that the JSON argument describes, and serve; process 1 waits and reaps."""
     settings = json.loads(sys.argv[1])
     child = os.fork()
     if child:
-        _stand_by(child)
+        _reap_as_init(child)
     syscalls.die_with_parent()
     confine.enter_session(disk_mb=settings["limits"]["disk_mb"])
     confine.private_folders()
     sys.stdout.buffer.write(b'{"ready": true}\n')
     sys.stdout.buffer.flush()
-    Warden(settings["limits"]).serve()
+    Supervisor(settings["limits"]).serve()
 
 
 if __name__ == "__main__":

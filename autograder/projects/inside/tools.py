@@ -1,4 +1,4 @@
-"""What the course's own tools do with a project inside its sandbox: run its workflow, start its image in plan mode.
+"""Tools of the course in a project's sandbox: run its workflow with act, start its image in plan mode.
 
 It runs behind the learner's walls, because what it starts is the learner's.
 """

@@ -1,4 +1,4 @@
-"""The rows that a project sets aside: requests with the label that the service should give."""
+"""Holdout rows of a project: requests with the label that the service should give."""
 
 from __future__ import annotations
 

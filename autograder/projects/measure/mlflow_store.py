@@ -1,4 +1,4 @@
-"""Read an MLflow store in SQLite that a stranger's program wrote: read-only, in memory, with a limit on the work."""
+"""MLflow store reader for an SQLite file that a stranger wrote: read-only, in memory, with a limit on the work."""
 
 from __future__ import annotations
 

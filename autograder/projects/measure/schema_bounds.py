@@ -1,4 +1,4 @@
-"""What an API says of the values it takes, read from its OpenAPI schema, and values just outside of that."""
+"""Schema bounds: what an API's OpenAPI schema says of the values it takes, and values just outside of that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pumping station that a project watches: readings, whether a pump failed, and drift that is put in on purpose.
+"""Simulator of a pumping station: readings, whether a pump failed, and drift that is put in on purpose.
 
 The kinds of drift are known; the feature, its size and its moment follow from a seed that follows from the project, so
 that they are others for each project and the same when it is graded again.

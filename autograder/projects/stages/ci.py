@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.harness import Harness
+from autograder.projects.model import Requirement, Unmet
 from autograder.projects.sandbox import ENVIRONMENT
+from autograder.projects.stage import Stage
 from autograder.projects.stages.tests import plant
 
 if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
     from course_lib.delivery import Workflow
 
 __all__ = ["STAGE"]
@@ -43,12 +44,12 @@ REQUIREMENTS = (
 )
 
 
-def _run(bench: Bench) -> None:
+def _run(harness: Harness) -> None:
     from course_lib.delivery import WorkflowError, read_workflow
 
     texts = {
-        path.removeprefix(_FOLDER): bench.project.text(path) or ""
-        for path in sorted(bench.project.files)
+        path.removeprefix(_FOLDER): harness.project.text(path) or ""
+        for path in sorted(harness.project.files)
         if path.startswith(_FOLDER) and path.endswith((".yml", ".yaml"))
     }
     if not texts:
@@ -59,15 +60,15 @@ def _run(bench: Bench) -> None:
         raise Unmet(error.happened) from error
     pushed = [name for name, workflow in workflows.items() if _on_every_push(workflow)]
     started = {name: ", ".join(sorted(map(str, workflow.triggers))) for name, workflow in workflows.items()}
-    bench.note("ci.on_push", bool(pushed), "; ".join(f"{name} starts on: {what}" for name, what in started.items()))
+    harness.record("ci.on_push", bool(pushed), "; ".join(f"{name} starts on: {what}" for name, what in started.items()))
     risks = [f"{name}: {risk}" for name, text in texts.items() for risk in _risks(text, workflows[name])]
-    bench.note(
+    harness.record(
         "ci.least_privilege", not risks, "; ".join(risks[:5]) or "read-only, no secrets, actions pinned to commits"
     )
     runnable = pushed or [name for name, workflow in workflows.items() if "push" in workflow.triggers]
     if not runnable:
         raise Unmet("no workflow starts on a push")
-    _check_runs(bench, runnable[0])
+    _check_runs(harness, runnable[0])
 
 
 def _on_every_push(workflow: Workflow) -> bool:
@@ -92,32 +93,34 @@ def _risks(text: str, workflow: Workflow) -> Iterator[str]:
     yield from (f"{finding.rule} in line {finding.line}" for finding in lint(text) if finding.tool == "zizmor")
 
 
-def _check_runs(bench: Bench, name: str) -> None:
-    bench.require_installed()
-    green = _push(bench, name, {})
+def _check_runs(harness: Harness, name: str) -> None:
+    harness.require_installed()
+    green = _push(harness, name, {})
     ran = any(job["steps"] for job in green.get("jobs", []))
     passed = green.get("conclusion") == "success" and ran
-    said = "" if passed else " / ".join(str(green.get("log", "")).strip().splitlines()[-3:])
-    bench.note("ci.green", passed, f"{name} on a push: {_told(green)}", said)
-    red = _push(bench, name, plant(bench, "swapped"))
-    evidence = f"{name} on a push with `predict` giving 1 − p: {_told(red)}"
-    bench.note(
+    log_tail = "" if passed else " / ".join(str(green.get("log", "")).strip().splitlines()[-3:])
+    harness.record("ci.green", passed, f"{name} on a push: {_summary(green)}", log_tail)
+    red = _push(harness, name, plant(harness, "swapped"))
+    evidence = f"{name} on a push with `predict` giving 1 − p: {_summary(red)}"
+    harness.record(
         "ci.red", passed and red.get("conclusion") == "failure", evidence + ("" if passed else "; it was red before")
     )
 
 
-def _push(bench: Bench, name: str, overlay: Mapping[str, bytes]) -> dict[str, Any]:
-    place = bench.fresh(overlay=overlay)
-    seconds = bench.patience.test
-    done = bench.cell.run_tool("workflow", place, name, f"{ENVIRONMENT}/bin/python", str(seconds), seconds=seconds + 30)
+def _push(harness: Harness, name: str, overlay: Mapping[str, bytes]) -> dict[str, Any]:
+    place = harness.fresh(overlay=overlay)
+    seconds = harness.timeouts.test
+    done = harness.sandbox.run_tool(
+        "workflow", place, name, f"{ENVIRONMENT}/bin/python", str(seconds), seconds=seconds + 30
+    )
     lines = [line for line in done.out.splitlines() if line.startswith("{")]
     try:
-        return dict(json.loads(lines[-1])) if lines else {"failed": done.how() + ": " + done.last(1)}
+        return dict(json.loads(lines[-1])) if lines else {"failed": done.description() + ": " + done.output_tail(1)}
     except ValueError:
         return {"failed": "it printed nonsense"}
 
 
-def _told(run: Mapping[str, Any]) -> str:
+def _summary(run: Mapping[str, Any]) -> str:
     if "failed" in run:
         return str(run["failed"])
     words = [f"{job['id']} {job['conclusion']}" for job in run["jobs"]]

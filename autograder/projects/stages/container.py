@@ -10,15 +10,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import Server, json_of
-from autograder.projects.model import Requirement, Stage, Unmet
+from autograder.projects.harness import Harness, Server, json_of
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 from autograder.projects.stages.image import build_and_ask
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
+from autograder.projects.submission import Project
 
 __all__ = ["STAGE"]
 
@@ -58,12 +56,12 @@ REQUIREMENTS = (
 )
 
 
-def _run(bench: Bench) -> None:
+def _run(harness: Harness) -> None:
     from course_lib import containers
     from course_lib.errors import CourseError
 
-    text = bench.project.text("Dockerfile")
-    bench.note("container.contained", *_contained(bench, text or ""))
+    text = harness.project.text("Dockerfile")
+    harness.record("container.contained", *_contained(harness, text or ""))
     if text is None:
         raise Unmet("there is no Dockerfile at the project's root")
     try:
@@ -71,11 +69,11 @@ def _run(bench: Bench) -> None:
     except CourseError as error:
         raise Unmet(f"the Dockerfile cannot be read: {error.happened}") from error
     others = [finding for finding in findings if finding.rule not in _OWN]
-    bench.note("container.policy", not others, "; ".join(str(finding) for finding in others) or "no rule is broken")
+    harness.record("container.policy", not others, "; ".join(str(finding) for finding in others) or "no rule is broken")
     for name, rule in (("container.user", "DESK02"), ("container.healthcheck", "DESK04")):
         broken = [finding for finding in findings if finding.rule == rule]
-        bench.note(name, not broken, "; ".join(str(finding) for finding in broken) or _good(rule, text))
-    _check_runs(bench, text)
+        harness.record(name, not broken, "; ".join(str(finding) for finding in broken) or _good(rule, text))
+    _check_runs(harness, text)
 
 
 def _good(rule: str, text: str) -> str:
@@ -84,10 +82,10 @@ def _good(rule: str, text: str) -> str:
     return f"USER {containers.user(containers.parse(text))}" if rule == "DESK02" else "a HEALTHCHECK is there"
 
 
-def _contained(bench: Bench, dockerfile: str) -> tuple[bool, str]:
+def _contained(harness: Harness, dockerfile: str) -> tuple[bool, str]:
     found = [*_insecure_steps(dockerfile)]
     for name in _COMPOSE:
-        if text := bench.project.text(name):
+        if text := harness.project.text(name):
             found += [f"{name}: {what}" for what in _reaching_out(text)]
     return not found, "; ".join(found) or "nothing of the host is asked for"
 
@@ -128,32 +126,34 @@ def _asks(key: str, value: Any) -> str:
     return ""
 
 
-def _check_runs(bench: Bench, text: str) -> None:
-    example = json.loads(bench.project.text(bench.setting("example")) or "null")
-    if bench.build:
-        files = {**bench.project.visible(()), **bench.trained_files()}
-        bench.note("container.runs", *build_and_ask(files, text, _port(text), example))
+def _check_runs(harness: Harness, text: str) -> None:
+    example = json.loads(harness.project.text(harness.setting("example")) or "null")
+    if harness.build:
+        files = {**harness.project.visible(()), **harness.trained_files()}
+        harness.record("container.runs", *build_and_ask(files, text, _port(text), example))
         return
-    _check_planned(bench, text, example)
+    _check_planned(harness, text, example)
 
 
-def _check_planned(bench: Bench, text: str, example: Any) -> None:
-    planned = _without_local_install(text, bench.project)
-    place = bench.fresh(name="image", overlay={**bench.trained_files(), "Dockerfile": planned.encode()})
-    number = bench.cell.start_tool("image", place, str(_port(text)))
-    told = _first_line(bench, number)
-    if "port" not in told:
-        bench.cell.stop(number)
-        bench.note("container.runs", False, f"plan mode: {told.get('failed') or 'the command could not be started'}")
+def _check_planned(harness: Harness, text: str, example: Any) -> None:
+    planned = _without_local_install(text, harness.project)
+    place = harness.fresh(name="image", overlay={**harness.trained_files(), "Dockerfile": planned.encode()})
+    number = harness.sandbox.start_tool("image", place, str(_port(text)))
+    reply = _first_line(harness, number)
+    if "port" not in reply:
+        harness.sandbox.stop(number)
+        harness.record(
+            "container.runs", False, f"plan mode: {reply.get('failed') or 'the command could not be started'}"
+        )
         return
-    with Server(bench.cell, number, int(told["port"])) as server:
-        first = bench.cell.probe(
+    with Server(harness.sandbox, number, int(reply["port"])) as server:
+        first = harness.sandbox.probe(
             "wait_open", within=90, port=server.port, path="/ready", seconds=_START_SECONDS, statuses=[200]
         )
         answer = server.post("/predict", example)
     evidence = f"plan mode: /ready {first['answer']['status']}, /predict {answer['status']}"
     right = answer["status"] == 200 and isinstance(json_of(answer), dict)
-    bench.note("container.runs", right and first["answer"]["status"] == 200, evidence)
+    harness.record("container.runs", right and first["answer"]["status"] == 200, evidence)
 
 
 def _without_local_install(dockerfile: str, project: Project) -> str:
@@ -179,11 +179,11 @@ def _port(text: str) -> int:
     return int(found[1]) if found else 8000
 
 
-def _first_line(bench: Bench, number: int) -> dict[str, Any]:
-    """Return what the tool inside says first, once it says it."""
+def _first_line(harness: Harness, number: int) -> dict[str, Any]:
+    """Return the first JSON line that the tool inside prints, once it is there."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
-        alive, out = bench.cell.alive(number)
+        alive, out = harness.sandbox.alive(number)
         for line in out.splitlines():
             if line.startswith("{"):
                 return dict(json.loads(line))

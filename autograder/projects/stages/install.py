@@ -8,13 +8,10 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
-from autograder.projects.harness import NOT_CODE
-from autograder.projects.model import Requirement, Stage
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.harness import NOT_CODE, Harness
+from autograder.projects.model import Requirement
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE"]
 
@@ -35,26 +32,26 @@ REQUIREMENTS = (
 )
 
 
-def _run(bench: Bench) -> None:
-    done = bench.installed()
-    missing = sorted(_unmet(bench))
-    said = "" if done.ok else f": {done.last(1)}"
-    evidence = f"`pip install --no-index --no-deps -e .` {'succeeded' if done.ok else done.how() + said}"
+def _run(harness: Harness) -> None:
+    done = harness.installed()
+    missing = sorted(_unmet(harness))
+    tail = "" if done.ok else f": {done.output_tail(1)}"
+    evidence = f"`pip install --no-index --no-deps -e .` {'succeeded' if done.ok else done.description() + tail}"
     if missing:
         evidence += f"; not in the course's environment: {', '.join(missing)}"
-    bench.note("install.installs", done.ok and not missing, evidence, f"{done.seconds:.1f} s")
-    imported, declared = _imported(bench.project.files), {_normal(name) for name in bench.project.declared()}
+    harness.record("install.installs", done.ok and not missing, evidence, f"{done.seconds:.1f} s")
+    imported, declared = _imported(harness.project.files), {_normal(name) for name in harness.project.declared()}
     undeclared = sorted(name for name, packages in imported.items() if not declared & packages)
     evidence = f"undeclared: {', '.join(undeclared)}" if undeclared else f"{len(imported)} imported, all declared"
-    bench.note("install.declares", not undeclared, evidence)
+    harness.record("install.declares", not undeclared, evidence)
 
 
-def _unmet(bench: Bench) -> Iterator[str]:
+def _unmet(harness: Harness) -> Iterator[str]:
     """Yield the declared requirements that the course's environment does not meet."""
     from packaging.requirements import InvalidRequirement, Requirement as Wanted
 
-    own = _normal(str(bench.project.metadata.get("project", {}).get("name", "")))
-    for name, text in bench.project.declared().items():
+    own = _normal(str(harness.project.metadata.get("project", {}).get("name", "")))
+    for name, text in harness.project.declared().items():
         try:
             wanted = Wanted(text)
             applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})

@@ -1,4 +1,4 @@
-"""LLM serving: a small language model behind OpenAI's protocol, streamed, load-tested and scraped."""
+"""Stages serve, metrics, load of LLM serving: OpenAI's protocol, streaming, Prometheus and a load test."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
-from autograder.projects.measure.exposition import samples
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.harness import NOT_CODE, Harness, Server, json_of
+from autograder.projects.measure.metrics import grown, read_metrics
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGES", "weights"]
 
@@ -35,18 +33,22 @@ def weights() -> str:
     return str(next((file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))), ""))
 
 
-def _served(bench: Bench, place: str = "") -> Server:
-    bench.require_installed()
-    server = bench.serve(
-        place or bench.fresh(), "/health", statuses=[200], port=int(bench.project.settings["port"]), weights=weights()
+def _served(harness: Harness, place: str = "") -> Server:
+    harness.require_installed()
+    server = harness.serve(
+        place or harness.fresh(),
+        "/health",
+        statuses=[200],
+        port=int(harness.project.settings["port"]),
+        weights=weights(),
     )
     server.require_answer()
     return server
 
 
-def _body(bench: Bench, *, stream: bool = False, tokens: int = _TOKENS) -> dict[str, Any]:
+def _body(harness: Harness, *, stream: bool = False, tokens: int = _TOKENS) -> dict[str, Any]:
     message = {"role": "user", "content": _PROMPT}
-    body = {"model": bench.setting("served"), "messages": [message], "max_tokens": tokens, "temperature": 0}
+    body = {"model": harness.setting("served"), "messages": [message], "max_tokens": tokens, "temperature": 0}
     return {**body, "stream": True} if stream else body
 
 
@@ -57,8 +59,8 @@ def _ask(server: Server, body: Any) -> dict[str, Any]:
 def _content(answer: Mapping[str, Any]) -> tuple[str, int]:
     """Return text and number of tokens of a whole answer; empty where it is none."""
     try:
-        told = json.loads(answer["text"])
-        return str(told["choices"][0]["message"]["content"]), int(told["usage"]["completion_tokens"])
+        reply = json.loads(answer["text"])
+        return str(reply["choices"][0]["message"]["content"]), int(reply["usage"]["completion_tokens"])
     except (ValueError, KeyError, TypeError, IndexError):
         return "", 0
 
@@ -109,73 +111,73 @@ SERVE = (
 )
 
 
-def _serve(bench: Bench) -> None:
-    with _served(bench) as server:
+def _serve(harness: Harness) -> None:
+    with _served(harness) as server:
         listed = json_of(server.get("/v1/models"))
         names = [str(one.get("id"))[:40] for one in listed["data"]] if isinstance(listed, dict) else []
-        bench.note("serve.models", bench.setting("served") in names, f"models: {', '.join(names) or 'none'}")
-        _check_answers(bench, server)
-        _check_stream(bench, server)
+        harness.record("serve.models", harness.setting("served") in names, f"models: {', '.join(names) or 'none'}")
+        _check_answers(harness, server)
+        _check_stream(harness, server)
         broken = server.ask({"method": "POST", "path": _CHAT, "body": "{broken"})[0]["status"]
-        empty = _ask(server, {"model": bench.setting("served")})["status"]
+        empty = _ask(server, {"model": harness.setting("served")})["status"]
         right = all(400 <= status < 500 for status in (broken, empty))
-        bench.note("serve.refuses", right, f"broken JSON: {_kind(broken)}, without messages: {_kind(empty)}")
-        _check_concurrent(bench, server)
-        told = server.stop()
-    how = "did not end in time" if told["forced"] else "ended"
-    bench.note("serve.stops", not told["forced"] and not told["ended_before"], f"SIGTERM: it {how}")
+        harness.record("serve.refuses", right, f"broken JSON: {_kind(broken)}, without messages: {_kind(empty)}")
+        _check_concurrent(harness, server)
+        reply = server.stop()
+    how = "did not end in time" if reply["forced"] else "ended"
+    harness.record("serve.stops", not reply["forced"] and not reply["ended_before"], f"SIGTERM: it {how}")
 
 
 def _kind(status: int) -> str:
     return f"{status // 100}xx" if status else "no answer"
 
 
-def _check_answers(bench: Bench, server: Server) -> None:
-    answers = [_ask(server, _body(bench)) for _ in range(2)]
+def _check_answers(harness: Harness, server: Server) -> None:
+    answers = [_ask(server, _body(harness)) for _ in range(2)]
     text, tokens = _content(answers[0])
     same = text == _content(answers[1])[0]
-    told = json_of(answers[0])
-    reason = told["choices"][0].get("finish_reason") if text else None
+    reply = json_of(answers[0])
+    reason = reply["choices"][0].get("finish_reason") if text else None
     evidence = f"{answers[0]['status']}, {'text' if text else 'no text'}, finish reason {reason}, "
     evidence += (
         f"{'1 to' if 0 < tokens <= _TOKENS else 'not 1 to'} {_TOKENS} tokens; {'the same' if same else 'another'} again"
     )
-    bench.note("serve.answers", bool(text) and same and bool(reason) and 0 < tokens <= _TOKENS, evidence)
+    harness.record("serve.answers", bool(text) and same and bool(reason) and 0 < tokens <= _TOKENS, evidence)
 
 
-def _check_stream(bench: Bench, server: Server) -> None:
-    request = {"method": "POST", "path": _CHAT, "json": _body(bench, stream=True)}
+def _check_stream(harness: Harness, server: Server) -> None:
+    request = {"method": "POST", "path": _CHAT, "json": _body(harness, stream=True)}
     for _ in range(
         _TRIES
     ):  # where the machine holds the reader back, pieces pile up: what comes apart once is streamed
-        answer = bench.cell.ask(server.port, request, timeout=90, stream=True)[0]
+        answer = harness.sandbox.ask(server.port, request, timeout=90, stream=True)[0]
         pieces = _deltas(answer["lines"])
         apart = len(pieces) > 4 and pieces[0][0] < 0.8 * pieces[-1][0]
         if apart:
             break
-    whole = _content(_ask(server, _body(bench)))[0]
+    whole = _content(_ask(server, _body(harness)))[0]
     ends = bool(answer["lines"]) and str(answer["lines"][-1][1]).replace(" ", "") == "data:[DONE]"
     events = str(answer["type"]).startswith("text/event-stream")
     same = "".join(piece for _, piece in pieces) == whole != ""
     facts = {"server-sent events": events, "tokens one by one": apart, "[DONE] at the end": ends, "same text": same}
     evidence = ", ".join(f"{what}: {'yes' if holds else 'no'}" for what, holds in facts.items())
     measured = f"{len(pieces)} pieces, the first after {pieces[0][0]:.3f} s of {pieces[-1][0]:.3f} s" if pieces else ""
-    bench.note("serve.streams", all(facts.values()), evidence, measured)
+    harness.record("serve.streams", all(facts.values()), evidence, measured)
 
 
-def _check_concurrent(bench: Bench, server: Server) -> None:
-    request = {"method": "POST", "path": _CHAT, "json": _body(bench, stream=True, tokens=48)}
+def _check_concurrent(harness: Harness, server: Server) -> None:
+    request = {"method": "POST", "path": _CHAT, "json": _body(harness, stream=True, tokens=48)}
     for _ in range(_TRIES):
-        told = bench.cell.probe(
+        reply = harness.sandbox.probe(
             "together", within=240, port=server.port, request=request, clients=_AT_ONCE, timeout=200
         )
-        streams = [_deltas(lines) for lines in told.get("streams", [])]
+        streams = [_deltas(lines) for lines in reply.get("streams", [])]
         complete = len(streams) == _AT_ONCE and all(len(stream) > 4 for stream in streams)
         side = complete and max(s[0][0] for s in streams) < min(s[-1][0] for s in streams)
         if side:
             break
     evidence = f"{_AT_ONCE} streams at once: {'all' if complete else 'not all'} complete, "
-    bench.note("serve.concurrent", side, evidence + ("side by side" if side else "one after the other"))
+    harness.record("serve.concurrent", side, evidence + ("side by side" if side else "one after the other"))
 
 
 # stage metrics -------------------------------------------------------------------------------------------------------
@@ -195,30 +197,25 @@ METRICS = (
 )
 
 
-def _metrics(bench: Bench) -> None:
-    place = bench.fresh()
-    with _served(bench, place) as server:
-        before = server.get("/metrics")["text"]
-        tokens = _content(_ask(server, _body(bench)))[1]
-        after = server.get("/metrics")["text"]
-        grown = _token_counters(before, after, tokens)
-        evidence = f"one answer in between; counters that grew by its tokens: {', '.join(grown) or 'none'}"
-        bench.note("metrics.tokens", bool(grown), evidence)
-        _check_scraped(bench, server, place, grown)
+def _metrics(harness: Harness) -> None:
+    place = harness.fresh()
+    with _served(harness, place) as server:
+        before = read_metrics(server.get("/metrics")).counter
+        tokens = _content(_ask(server, _body(harness)))[1]
+        after = read_metrics(server.get("/metrics")).counter
+        counters = grown(before, after, tokens) if tokens else []
+        counters = [name for name in counters if _GENERATED.search(name)] or counters
+        evidence = f"one answer in between; counters that grew by its tokens: {', '.join(counters) or 'none'}"
+        harness.record("metrics.tokens", bool(counters), evidence)
+        _check_scraped(harness, server, place, counters)
 
 
-def _token_counters(before: str, after: str, tokens: int) -> list[str]:
-    old, new = samples(before, "counter"), samples(after, "counter")
-    grown = sorted(name for name in new if tokens and new[name] - old.get(name, 0) == tokens)
-    return [name for name in grown if _GENERATED.search(name)] or grown
-
-
-def _check_scraped(bench: Bench, server: Server, place: str, counters: Sequence[str]) -> None:
+def _check_scraped(harness: Harness, server: Server, place: str, counters: Sequence[str]) -> None:
     program = shutil.which("prometheus")
-    targets = _targets(bench.project.text(bench.setting("prometheus")) or "")
+    targets = _targets(harness.project.text(harness.setting("prometheus")) or "")
     wanted = {f"{host}:{server.port}" for host in ("127.0.0.1", "localhost")}
     if not wanted & set(targets):
-        bench.note(
+        harness.record(
             "metrics.scraped", False, f"targets: {', '.join(targets) or 'none'}; none is 127.0.0.1:{server.port}"
         )
         return
@@ -228,20 +225,20 @@ def _check_scraped(bench: Bench, server: Server, place: str, counters: Sequence[
             if counters
             else "nothing counts tokens"
         )
-        bench.note("metrics.scraped", bool(counters), f"target {', '.join(targets)}; {why}")
+        harness.record("metrics.scraped", bool(counters), f"target {', '.join(targets)}; {why}")
         return
-    port = bench.cell.free_ports()[0]
-    options = [f"--config.file={bench.setting('prometheus')}", f"--web.listen-address=127.0.0.1:{port}"]
-    number = bench.cell.start([program, *options, "--storage.tsdb.path=/tmp/tsdb"], cwd=place)
-    with Server(bench.cell, number, port) as prometheus:
-        bench.cell.probe("wait_open", within=60, port=port, path="/-/ready", seconds=40, statuses=[200])
+    port = harness.sandbox.free_ports()[0]
+    options = [f"--config.file={harness.setting('prometheus')}", f"--web.listen-address=127.0.0.1:{port}"]
+    number = harness.sandbox.start([program, *options, "--storage.tsdb.path=/tmp/tsdb"], cwd=place)
+    with Server(harness.sandbox, number, port) as prometheus:
+        harness.sandbox.probe("wait_open", within=60, port=port, path="/-/ready", seconds=40, statuses=[200])
         seen = [_scraped(prometheus, counters[0], above=-1.0)]
         if seen[0] is not None:
-            _ask(server, _body(bench))
+            _ask(server, _body(harness))
             seen.append(_scraped(prometheus, counters[0], above=seen[0]))
     passed = len(seen) == 2 and None not in seen
-    told = "grew after one more answer" if passed else "was not scraped" if seen == [None] else "did not grow"
-    bench.note("metrics.scraped", passed, f"real Prometheus, target {', '.join(targets)}: {counters[0]} {told}")
+    outcome = "grew after one more answer" if passed else "was not scraped" if seen == [None] else "did not grow"
+    harness.record("metrics.scraped", passed, f"real Prometheus, target {', '.join(targets)}: {counters[0]} {outcome}")
 
 
 def _targets(text: str) -> list[str]:
@@ -258,9 +255,9 @@ def _scraped(prometheus: Server, counter: str, *, above: float) -> float | None:
     """Return the value that Prometheus has of a counter once it is above a value; ``None`` if it never is."""
     end = time.monotonic() + 40
     while time.monotonic() < end:
-        told = json_of(prometheus.get(f"/api/v1/query?query={counter.replace(':', '%3A')}"))
+        reply = json_of(prometheus.get(f"/api/v1/query?query={counter.replace(':', '%3A')}"))
         try:
-            value = float(told["data"]["result"][0]["value"][1])
+            value = float(reply["data"]["result"][0]["value"][1])
         except (KeyError, TypeError, IndexError, ValueError):
             value = -math.inf
         if value > above:
@@ -291,47 +288,50 @@ LOAD = (
         "load.honest",
         "the service itself has counted the tokens that the report claims",
         8,
-        "Report what was measured on this run: count the tokens that came.",
+        "ProjectReport what was measured on this run: count the tokens that came.",
     ),
 )
 
 
-def _load(bench: Bench) -> None:
-    place = bench.fresh()
-    text = bench.project.text(bench.setting("locustfile")) or ""
+def _load(harness: Harness) -> None:
+    place = harness.fresh()
+    text = harness.project.text(harness.setting("locustfile")) or ""
     uses = "locust" in text and "User" in text
-    bench.note("load.locust", uses, f"`{bench.setting('locustfile')}` {'has' if uses else 'has no'} users of Locust")
-    with _served(bench, place) as server:
-        before = samples(server.get("/metrics")["text"], "counter")
-        command = bench.project.command("load", url=f"http://127.0.0.1:{server.port}", out=bench.setting("report"))
-        bench.cell.remove(f"{place}/{bench.setting('report')}")
-        done = bench.cell.run(command, cwd=place, seconds=_LOAD_SECONDS, env=bench.imports_from(place))
-        after = samples(server.get("/metrics")["text"], "counter")
-    rows = _rows(bench.cell.get(f"{place}/{bench.setting('report')}", most=1 << 20))
+    harness.record(
+        "load.locust", uses, f"`{harness.setting('locustfile')}` {'has' if uses else 'has no'} users of Locust"
+    )
+    with _served(harness, place) as server:
+        before = server.get("/metrics")
+        command = harness.project.command("load", url=f"http://127.0.0.1:{server.port}", out=harness.setting("report"))
+        harness.sandbox.remove(f"{place}/{harness.setting('report')}")
+        done = harness.sandbox.run(command, cwd=place, seconds=_LOAD_SECONDS, env=harness.imports_from(place))
+        after = server.get("/metrics")
+    rows = _rows(harness.sandbox.get(f"{place}/{harness.setting('report')}", most=1 << 20))
     levels = sorted({int(row["users"]) for row in rows})
     right = done.ok and len(levels) >= 3 and 1 in levels
-    evidence = "the load test " + ("ran" if done.ok else f"failed: {done.how()}: {done.last(1)}")
+    evidence = "the load test " + ("ran" if done.ok else f"failed: {done.description()}: {done.output_tail(1)}")
     measured = "; ".join(f"{r['users']:g} users: {r['tokens_per_s']:.1f} tokens/s" for r in rows)
-    bench.note("load.runs", right, f"{evidence}; users: {', '.join(map(str, levels)) or 'no rows'}", measured)
+    harness.record("load.runs", right, f"{evidence}; users: {', '.join(map(str, levels)) or 'no rows'}", measured)
     if not rows:
-        raise Unmet(f"`{bench.setting('report')}` has no rows with {', '.join(_ROW)}")
+        raise Unmet(f"`{harness.setting('report')}` has no rows with {', '.join(_ROW)}")
     wrong = [f"{int(row['users'])} users: {why}" for row in rows if (why := _disagrees(row))]
-    bench.note("load.report", not wrong, "; ".join(wrong) or f"{len(rows)} rows agree with themselves")
-    claimed = sum(row["tokens"] for row in rows)
-    counted = max(
-        (after[name] - before.get(name, 0) for name in after if "predicted" in name or "generation" in name), default=0
-    )
-    enough = claimed > 0 and counted >= 0.95 * claimed
-    told = "at least as many as claimed" if enough else "fewer than claimed"
-    bench.note(
-        "load.honest", enough, f"tokens that the service counted meanwhile: {told}", f"{counted:g} of {claimed:g}"
-    )
+    harness.record("load.report", not wrong, "; ".join(wrong) or f"{len(rows)} rows agree with themselves")
+    with harness.failing("load.honest"):
+        old, new = read_metrics(before).counter, read_metrics(after).counter
+        claimed = sum(row["tokens"] for row in rows)
+        generated = [name for name in new if "predicted" in name or "generation" in name]
+        counted = max((new[name] - old.get(name, 0) for name in generated), default=0)
+        enough = claimed > 0 and counted >= 0.95 * claimed
+        evidence = (
+            f"tokens that the service counted meanwhile: {'at least as many as' if enough else 'fewer than'} claimed"
+        )
+        harness.record("load.honest", enough, evidence, f"{counted:g} of {claimed:g}")
 
 
 def _rows(data: bytes | None) -> list[dict[str, float]]:
     try:
-        told = json.loads(data or b"[]")
-        rows = [{key: float(row[key]) for key in _ROW} for row in told]
+        reply = json.loads(data or b"[]")
+        rows = [{key: float(row[key]) for key in _ROW} for row in reply]
         return [row for row in rows if all(math.isfinite(value) for value in row.values())]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []

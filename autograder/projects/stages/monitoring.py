@@ -1,27 +1,25 @@
-"""The monitoring pipeline: a model is trained and deployed, the world drifts, and what the project does is watched."""
+"""Stages quiet, shift, spread, concept: a deployed model gets simulated batches, with and without drift."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
+from autograder.projects.harness import NOT_CODE, Harness, Server, json_of
 from autograder.projects.measure import simulator
-from autograder.projects.measure.exposition import values
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.submission import Project
+from autograder.projects.measure.metrics import read_metrics
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
+from autograder.projects.submission import Project
 
 __all__ = ["STAGES", "inputs"]
 
 MOST_DELAY = 5  # batches that a project may promise
 _QUIET, _AFTER = 30, 9  # batches without drift; batches after it began
 _AFTER_CONCEPT = 22
-_PATIENCE = 30.0
+_SETTLE_SECONDS = 30.0
 _SKILL, _RECOVERED = 0.8, 0.75
 
 
@@ -40,7 +38,7 @@ def _seed(project: Project, what: str) -> int:
 
 
 @dataclass(frozen=True)
-class Story:
+class SimulationRun:
     """What a project did while batches came: one step a batch."""
 
     drift: simulator.Drift
@@ -74,34 +72,44 @@ class Story:
         return right / rows
 
 
-def _play(bench: Bench, kind: simulator.DriftKind, count: int, place: str = "") -> Story:
+def _simulate(harness: Harness, kind: simulator.DriftKind, count: int, place: str = "") -> SimulationRun:
     """Deploy the trained model, send batches, drift included, and return what happened."""
-    drift = simulator.draw_drift(kind, _seed(bench.project, kind)) if kind != "none" else simulator.Drift("none")
-    made = simulator.batches(drift.begins + count, _seed(bench.project, f"{kind} batches"), drift)
-    place = place or bench.fresh(overlay=bench.trained_files())
-    ear = bench.cell.free_ports()[0]
-    with bench.serve(place, "/ready", statuses=[200], env={"ALERT_URL": f"http://127.0.0.1:{ear}/alerts"}) as server:
+    drift = simulator.draw_drift(kind, _seed(harness.project, kind)) if kind != "none" else simulator.Drift("none")
+    made = simulator.batches(drift.begins + count, _seed(harness.project, f"{kind} batches"), drift)
+    place = place or harness.fresh(overlay=harness.trained_files())
+    alert_port = harness.sandbox.free_ports()[0]
+    with harness.serve(
+        place, "/ready", statuses=[200], env={"ALERT_URL": f"http://127.0.0.1:{alert_port}/alerts"}
+    ) as server:
         server.require_answer()
-        story = _feed(bench, server, ear, drift, made)
+        run = _feed(harness, server, alert_port, drift, made)
         if kind == "none":
-            _check_service(bench, server, story)
+            _check_service(harness, server, run)
         if kind == "concept":
-            _check_metrics(bench, server, story)
-    return story
+            _check_metrics(harness, server, run)
+    return run
 
 
-def _feed(bench: Bench, server: Server, ear: int, drift: simulator.Drift, made: list[dict[str, Any]]) -> Story:
-    told = bench.cell.probe(
-        "feed", within=300, port=server.port, alerts=ear, batches=made, late=simulator.LATE, patience=_PATIENCE
+def _feed(
+    harness: Harness, server: Server, alert_port: int, drift: simulator.Drift, made: list[dict[str, Any]]
+) -> SimulationRun:
+    reply = harness.sandbox.probe(
+        "feed",
+        within=300,
+        port=server.port,
+        alerts=alert_port,
+        batches=made,
+        late=simulator.LATE,
+        settle_seconds=_SETTLE_SECONDS,
     )
-    story = Story(drift, made, told.get("steps", []))
-    if len(story.steps) < len(made) or not story.steps[-1]["status"].get("settled"):
-        code = story.steps[-1]["code"] if story.steps else 0
+    run = SimulationRun(drift, made, reply.get("steps", []))
+    if len(run.steps) < len(made) or not run.steps[-1]["status"].get("settled"):
+        code = run.steps[-1]["code"] if run.steps else 0
         raise Unmet(
-            f"batch {len(story.steps)} of {len(made)} (POST /predict: {code}) was not named by /status as looked at"
-            f" within {_PATIENCE:.0f} s"
+            f"batch {len(run.steps)} of {len(made)} (POST /predict: {code}) was not named by /status as looked"
+            f" at within {_SETTLE_SECONDS:.0f} s"
         )
-    return story
+    return run
 
 
 # stage quiet ---------------------------------------------------------------------------------------------------------
@@ -128,14 +136,14 @@ QUIET = (
 )
 
 
-def _quiet(bench: Bench) -> None:
-    story = _play(bench, "none", _QUIET)
-    right = story.accuracy(range(_QUIET))
+def _quiet(harness: Harness) -> None:
+    run = _simulate(harness, "none", _QUIET)
+    right = run.accuracy(range(_QUIET))
     evidence = f"{_QUIET} batches of {simulator.ROWS} rows: {right:.3f} of the answers are right"
-    bench.note("serve.predicts", right > _SKILL, evidence)
-    alerts, version = story.alerts(), story.version(_QUIET - 1)
-    evidence = f"{_count(len(alerts))}{_first(alerts)}; model version {story.version(0)} before, {version} after"
-    bench.note("quiet.silent", not alerts and version == story.version(0), evidence)
+    harness.record("serve.predicts", right > _SKILL, evidence)
+    alerts, version = run.alerts(), run.version(_QUIET - 1)
+    evidence = f"{_count(len(alerts))}{_first(alerts)}; model version {run.version(0)} before, {version} after"
+    harness.record("quiet.silent", not alerts and version == run.version(0), evidence)
 
 
 def _count(alerts: int) -> str:
@@ -146,12 +154,12 @@ def _first(alerts: Sequence[tuple[int, Mapping[str, Any]]]) -> str:
     return f", the first in batch {alerts[0][0]}: {str(dict(alerts[0][1]))[:150]}" if alerts else ""
 
 
-def _check_service(bench: Bench, server: Server, story: Story) -> None:
-    row = dict(story.made[0]["rows"][0])
+def _check_service(harness: Harness, server: Server, run: SimulationRun) -> None:
+    row = dict(run.made[0]["rows"][0])
     without = {key: value for key, value in row.items() if key != "pressure"}
     wrong = [without, {**row, "pressure": "high"}, {**row, "pressure": 1e12}, {**row, "pressure": None}]
     answers = [server.post("/predict", {"batch": 10_000 + n, "rows": [one]})["status"] for n, one in enumerate(wrong)]
-    bench.note("serve.refuses", answers == [422] * 4, f"missing, text, wild, null: {', '.join(map(str, answers))}")
+    harness.record("serve.refuses", answers == [422] * 4, f"missing, text, wild, null: {', '.join(map(str, answers))}")
 
 
 # stages of data drift ------------------------------------------------------------------------------------------------
@@ -185,39 +193,41 @@ SPREAD = (
 )
 
 
-def _delay(bench: Bench) -> int:
-    return min(int(bench.project.settings["delay"]), MOST_DELAY)
+def _delay(harness: Harness) -> int:
+    return min(int(harness.project.settings["delay"]), MOST_DELAY)
 
 
-def _detected(bench: Bench, story: Story, kind: str, begins: int) -> tuple[bool, str]:
-    """Return whether an alert of ``kind`` came in time and none before, and the story in words."""
-    alerts = story.alerts(kind)
+def _detected(harness: Harness, run: SimulationRun, kind: str, begins: int) -> tuple[bool, str]:
+    """Return whether an alert of ``kind`` came in time and none before, and what happened in words."""
+    alerts = run.alerts(kind)
     early = [number for number, _ in alerts if number < begins]
-    in_time = [number for number, _ in alerts if begins <= number <= begins + _delay(bench)]
+    in_time = [number for number, _ in alerts if begins <= number <= begins + _delay(harness)]
     after = f"{alerts[len(early)][0] - begins} batches after" if len(alerts) > len(early) else "none came after"
-    evidence = f"promised: {_delay(bench)} batches; {_count(len(early))} before it could be seen, the first {after}"
+    evidence = f"promised: {_delay(harness)} batches; {_count(len(early))} before it could be seen, the first {after}"
     return bool(in_time) and not early, evidence.replace("the first none came", "none came")
 
 
-def _shift(bench: Bench) -> None:
-    story = _play(bench, "shift", _AFTER)
-    drift = story.drift
+def _shift(harness: Harness) -> None:
+    run = _simulate(harness, "shift", _AFTER)
+    drift = run.drift
     what = f"{drift.feature} moved by {drift.size:+.1f} standard deviations from batch {drift.begins} on"
-    passed, evidence = _detected(bench, story, "data", drift.begins)
-    bench.note("shift.detected", passed, f"{what}; {evidence}")
-    alerts = story.alerts("data", since=drift.begins)
+    passed, evidence = _detected(harness, run, "data", drift.begins)
+    harness.record("shift.detected", passed, f"{what}; {evidence}")
+    alerts = run.alerts("data", since=drift.begins)
     named = [str(alert.get("feature"))[:30] for _, alert in alerts]
     evidence = f"{drift.feature} moved; named: {', '.join(named[:5]) or 'nothing'}"
-    bench.note("shift.named", bool(named) and set(named) == {drift.feature}, evidence)
-    bench.note("shift.once", len(alerts) == 1, f"{_count(len(alerts))} in the {_AFTER} batches after the drift began")
+    harness.record("shift.named", bool(named) and set(named) == {drift.feature}, evidence)
+    harness.record(
+        "shift.once", len(alerts) == 1, f"{_count(len(alerts))} in the {_AFTER} batches after the drift began"
+    )
 
 
-def _spread(bench: Bench) -> None:
-    story = _play(bench, "spread", _AFTER)
-    drift = story.drift
+def _spread(harness: Harness) -> None:
+    run = _simulate(harness, "spread", _AFTER)
+    drift = run.drift
     what = f"the deviation of {drift.feature} grew to {drift.size:.1f} times from batch {drift.begins} on"
-    passed, evidence = _detected(bench, story, "data", drift.begins)
-    bench.note("spread.detected", passed, f"{what}; {evidence}")
+    passed, evidence = _detected(harness, run, "data", drift.begins)
+    harness.record("spread.detected", passed, f"{what}; {evidence}")
 
 
 # stage concept -------------------------------------------------------------------------------------------------------
@@ -255,49 +265,51 @@ CONCEPT = (
 )
 
 
-def _concept(bench: Bench) -> None:
-    place = bench.fresh(overlay=bench.trained_files())
-    story = _play(bench, "concept", _AFTER_CONCEPT, place)
-    begins, last = story.drift.begins, len(story.steps) - 1
-    passed, evidence = _detected(bench, story, "concept", begins + simulator.LATE)
+def _concept(harness: Harness) -> None:
+    place = harness.fresh(overlay=harness.trained_files())
+    run = _simulate(harness, "concept", _AFTER_CONCEPT, place)
+    begins, last = run.drift.begins, len(run.steps) - 1
+    passed, evidence = _detected(harness, run, "concept", begins + simulator.LATE)
     what = f"the rule changed in batch {begins}, to be seen in the labels from batch {begins + simulator.LATE} on"
-    bench.note("concept.detected", passed, f"{what}; {evidence}")
-    before, changed = story.accuracy(range(begins)), story.accuracy(range(begins, begins + simulator.LATE))
-    after = story.accuracy(range(last - 3, last + 1))
-    grown = story.version(last) > story.version(0)
+    harness.record("concept.detected", passed, f"{what}; {evidence}")
+    before, changed = run.accuracy(range(begins)), run.accuracy(range(begins, begins + simulator.LATE))
+    after = run.accuracy(range(last - 3, last + 1))
+    grown = run.version(last) > run.version(0)
     evidence = f"right answers: {before:.3f} before, {changed:.3f} after the change, {after:.3f} at the end"
-    evidence += f"; version {story.version(0)}, then {story.version(last)}"
-    bench.note("concept.promoted", grown and after > max(_RECOVERED, changed), evidence)
-    with bench.serve(place, "/ready", statuses=[200]) as server:  # again, in the same place
+    evidence += f"; version {run.version(0)}, then {run.version(last)}"
+    harness.record("concept.promoted", grown and after > max(_RECOVERED, changed), evidence)
+    with harness.serve(place, "/ready", statuses=[200]) as server:  # again, in the same place
         server.require_answer()
-        _check_record(bench, server, story)
+        _check_record(harness, server, run)
 
 
-def _check_record(bench: Bench, server: Server, story: Story) -> None:
-    told = json_of(server.get("/events"))
-    events = [event for event in told if isinstance(event, dict)] if isinstance(told, list) else []
+def _check_record(harness: Harness, server: Server, run: SimulationRun) -> None:
+    reply = json_of(server.get("/events"))
+    events = [event for event in reply if isinstance(event, dict)] if isinstance(reply, list) else []
     names = [str(event.get("event")) for event in events]
     retrained = names.count("retraining")
-    bench.note("concept.retrained", retrained == 1, f"events `retraining` in the record: {retrained}")
+    harness.record("concept.retrained", retrained == 1, f"events `retraining` in the record: {retrained}")
     status = json_of(server.get("/status"))
     version = status.get("version") if isinstance(status, dict) else None
     promoted = next((event for event in events if event.get("event") == "promoted"), {})
     champion, challenger = promoted.get("champion"), promoted.get("challenger")
     better = isinstance(champion, float) and isinstance(challenger, float) and challenger > champion
-    kept = version == story.version(len(story.steps) - 1) != story.version(0)
+    kept = version == run.version(len(run.steps) - 1) != run.version(0)
     evidence = f"after a restart: {', '.join(dict.fromkeys(names)) or 'no events'}; version {version}"
     evidence += "; the promotion names both scores" if better else "; no promotion with a better challenger's score"
-    bench.note("concept.recorded", {"alert", "retraining", "promoted"} <= set(names) and better and kept, evidence)
+    harness.record("concept.recorded", {"alert", "retraining", "promoted"} <= set(names) and better and kept, evidence)
 
 
-def _check_metrics(bench: Bench, server: Server, story: Story) -> None:
-    text = server.get("/metrics")["text"]
-    alerts, version = len(story.alerts()), story.version(len(story.steps) - 1)
-    wanted = {"batches": ("counter", len(story.steps)), "alerts": ("counter", alerts), "version": ("gauge", version)}
-    missing = [what for what, (kind, value) in wanted.items() if value not in values(text, kind).values()]
-    evidence = f"{len(story.steps)} batches, {_count(alerts)}, version {version}: "
-    evidence += f"no sample for {', '.join(missing)}" if missing else "all three found"
-    bench.note("metrics.exported", not missing, evidence)
+def _check_metrics(harness: Harness, server: Server, run: SimulationRun) -> None:
+    batches, alerts, version = len(run.steps), len(run.alerts()), run.version(len(run.steps) - 1)
+    with harness.failing("metrics.exported"):
+        metrics = read_metrics(server.get("/metrics"))
+        counted, gauges = metrics.counter.values(), metrics.gauge.values()
+        found = {"batches": batches in counted, "alerts": alerts in counted, "version": version in gauges}
+        missing = [what for what, there in found.items() if not there]
+        evidence = f"{batches} batches, {_count(alerts)}, version {version}: "
+        evidence += f"no sample for {', '.join(missing)}" if missing else "all three found"
+        harness.record("metrics.exported", not missing, evidence)
 
 
 STAGES = (

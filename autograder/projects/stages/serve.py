@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Server, json_of
-from autograder.projects.measure.exposition import grown
+from autograder.projects.harness import NOT_CODE, Harness, Server, json_of
 from autograder.projects.measure.holdout import holdout
+from autograder.projects.measure.metrics import grown, read_metrics
 from autograder.projects.measure.schema_bounds import outside, request_schema
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE"]
 
@@ -67,44 +65,44 @@ REQUIREMENTS = (
 )
 
 
-def _run(bench: Bench) -> None:
-    model, place = bench.trained_model(), bench.fresh(overlay=bench.trained_files())
-    example = _example(bench)
-    bench.cell.remove(f"{place}/{bench.setting('model')}")
-    with bench.serve(place, "/health") as server:
+def _run(harness: Harness) -> None:
+    model, place = harness.trained_model(), harness.fresh(overlay=harness.trained_files())
+    example = _example(harness)
+    harness.sandbox.remove(f"{place}/{harness.setting('model')}")
+    with harness.serve(place, "/health") as server:
         without = [
             answer["status"] for answer in server.ask({"path": "/health"}, {"path": "/ready"}, _request(example))
         ]
-    bench.cell.put({bench.setting("model"): model}, place)
-    with bench.serve(place, "/ready", statuses=[200]) as server:
+    harness.sandbox.put({harness.setting("model"): model}, place)
+    with harness.serve(place, "/ready", statuses=[200]) as server:
         ready = server.first["status"]
         evidence = "/health {}, /ready {}, /predict {}".format(*without)
         evidence = f"without a model: {evidence}; with one: /ready {ready}"
-        bench.note("serve.ready", [*without, ready] == [200, 503, 503, 200], evidence)
+        harness.record("serve.ready", [*without, ready] == [200, 503, 503, 200], evidence)
         server.require_answer()
-        _check_predicts(bench, server, example)
-        _check_bounds(bench, server, example)
-        _check_skill(bench, server)
-        _check_metrics(bench, server, example)
-        _check_latency(bench, server, example)
-        told = server.stop()
+        _check_predicts(harness, server, example)
+        _check_bounds(harness, server, example)
+        _check_skill(harness, server)
+        _check_metrics(harness, server, example)
+        _check_latency(harness, server, example)
+        reply = server.stop()
     how = (
         "it had ended before"
-        if told["ended_before"]
+        if reply["ended_before"]
         else "it did not end within 10 s"
-        if told["forced"]
+        if reply["forced"]
         else "it ended"
     )
-    bench.note("serve.stops", how == "it ended", f"SIGTERM: {how}", f"{told['seconds']:.2f} s")
+    harness.record("serve.stops", how == "it ended", f"SIGTERM: {how}", f"{reply['seconds']:.2f} s")
 
 
-def _example(bench: Bench) -> dict[str, Any]:
+def _example(harness: Harness) -> dict[str, Any]:
     try:
-        example = json.loads(bench.project.text(bench.setting("example")) or "")
+        example = json.loads(harness.project.text(harness.setting("example")) or "")
     except ValueError:
         example = None
     if not isinstance(example, dict) or not example:
-        raise Unmet(f"`{bench.setting('example')}` holds no JSON object: the example of a request")
+        raise Unmet(f"`{harness.setting('example')}` holds no JSON object: the example of a request")
     return example
 
 
@@ -112,13 +110,13 @@ def _request(body: Any) -> dict[str, Any]:
     return {"method": "POST", "path": "/predict", "json": body}
 
 
-def _check_predicts(bench: Bench, server: Server, example: dict[str, Any]) -> None:
+def _check_predicts(harness: Harness, server: Server, example: dict[str, Any]) -> None:
     answers = server.ask(*[_request(example)] * 3)
     bodies = [json_of(answer) for answer in answers]
     right = all(answer["status"] == 200 and _is_answer(body) for answer, body in zip(answers, bodies, strict=True))
     same = all(body == bodies[0] for body in bodies)
     evidence = f"POST /predict with the example, three times: {answers[0]['status']} `{answers[0]['text'][:200]}`"
-    bench.note("serve.predicts", right and same, evidence + ("" if same else "; the answers differ"))
+    harness.record("serve.predicts", right and same, evidence + ("" if same else "; the answers differ"))
 
 
 def _is_answer(body: Any) -> bool:
@@ -128,10 +126,10 @@ def _is_answer(body: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _check_bounds(bench: Bench, server: Server, example: dict[str, Any]) -> None:
+def _check_bounds(harness: Harness, server: Server, example: dict[str, Any]) -> None:
     schema = request_schema(json_of(server.get("/openapi.json")))
     if schema is None:
-        bench.note("serve.bounds", False, "/openapi.json describes no JSON object for POST /predict")
+        harness.record("serve.bounds", False, "/openapi.json describes no JSON object for POST /predict")
         return
     unbounded = sorted(name for name in example if not outside(schema["properties"].get(name, {}), schema))
     wrong = [
@@ -153,16 +151,16 @@ def _check_bounds(bench: Bench, server: Server, example: dict[str, Any]) -> None
     evidence = f"{len(requests)} wrong requests, {len(requests) - len(let_in)} refused with 422"
     evidence += f"; let in: {', '.join(let_in[:3])}" if let_in else ""
     evidence += f"; no bounds stated: {', '.join(unbounded)}" if unbounded else ""
-    bench.note("serve.bounds", not let_in and not unbounded, evidence)
+    harness.record("serve.bounds", not let_in and not unbounded, evidence)
 
 
-def _check_skill(bench: Bench, server: Server) -> None:
-    rows = holdout(bench.project.text(bench.setting("holdout")) or "")
+def _check_skill(harness: Harness, server: Server) -> None:
+    rows = holdout(harness.project.text(harness.setting("holdout")) or "")
     if len(rows) < _ROWS:
-        bench.note(
+        harness.record(
             "serve.skill",
             False,
-            f"`{bench.setting('holdout')}` has {len(rows)} rows with request and label; {_ROWS} are needed",
+            f"`{harness.setting('holdout')}` has {len(rows)} rows with request and label; {_ROWS} are needed",
         )
         return
     answers = server.ask(*(_request(row["request"]) for row in rows))
@@ -171,27 +169,34 @@ def _check_skill(bench: Bench, server: Server) -> None:
     right = sum(a == b for a, b in zip(given, labels, strict=True)) / len(rows)
     most = max(labels.count(label) for label in labels) / len(rows)
     evidence = f"{len(rows)} rows: {right:.3f} right; the most frequent label: {most:.3f}"
-    bench.note("serve.skill", right >= most + _MARGIN, evidence)
+    harness.record("serve.skill", right >= most + _MARGIN, evidence)
 
 
-def _check_metrics(bench: Bench, server: Server, example: dict[str, Any]) -> None:
-    before = server.get("/metrics")
-    server.ask(*[_request(example)] * 7)
-    after = server.get("/metrics")
-    found = {kind: grown(before["text"], after["text"], kind, 7) for kind in ("counter", "histogram")}
-    said = "; ".join(f"{kind}s that grew by 7: {', '.join(names) or 'none'}" for kind, names in found.items())
-    evidence = f"GET /metrics {after['status']}, 7 predictions in between: {said}"
-    bench.note("serve.metrics", after["status"] == 200 and all(found.values()), evidence)
+def _check_metrics(harness: Harness, server: Server, example: dict[str, Any]) -> None:
+    with harness.failing("serve.metrics"):
+        before = read_metrics(server.get("/metrics"))
+        server.ask(*[_request(example)] * 7)
+        after = read_metrics(server.get("/metrics"))
+        counters, histograms = grown(before.counter, after.counter, 7), grown(before.histogram, after.histogram, 7)
+        evidence = f"GET /metrics 200, 7 predictions in between: counters that grew by 7: {_listed(counters)}"
+        evidence += f"; histograms that grew by 7: {_listed(histograms)}"
+        harness.record("serve.metrics", bool(counters and histograms), evidence)
 
 
-def _check_latency(bench: Bench, server: Server, example: dict[str, Any]) -> None:
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _check_latency(harness: Harness, server: Server, example: dict[str, Any]) -> None:
     request = _request(example)
     server.ask(*[request] * 5)
     best, failed, measured = math.inf, 0, []
     for _ in range(_ROUNDS):  # a busy machine only ever adds to a latency: the best round counts
-        bare = bench.cell.probe("yardstick", clients=_CLIENTS, each=_EACH // 2)
-        told = bench.cell.probe("load", within=90, port=server.port, request=request, clients=_CLIENTS, each=_EACH)
-        statuses, latencies = told.get("statuses", [0]), told.get("latencies_ms", [math.inf])
+        bare = harness.sandbox.probe("baseline_load", clients=_CLIENTS, each=_EACH // 2)
+        reply = harness.sandbox.probe(
+            "load", within=90, port=server.port, request=request, clients=_CLIENTS, each=_EACH
+        )
+        statuses, latencies = reply.get("statuses", [0]), reply.get("latencies_ms", [math.inf])
         failed = sum(status != 200 for status in statuses)
         p99, noise = _p99(latencies), _p99(bare.get("latencies_ms", [0.0]))
         measured.append(f"p99 {p99:.1f} ms; a moment before, on a server that does nothing: {noise:.1f} ms")
@@ -200,7 +205,7 @@ def _check_latency(bench: Bench, server: Server, example: dict[str, Any]) -> Non
             break
     under = best < _BUDGET_MS
     evidence = f"{_CLIENTS * _EACH} requests, {failed} failed; p99 {'below' if under else 'above'} {_BUDGET_MS:.0f} ms"
-    bench.note("serve.latency", not failed and under, evidence, "; ".join(measured))
+    harness.record("serve.latency", not failed and under, evidence, "; ".join(measured))
 
 
 def _p99(values: list[float]) -> float:

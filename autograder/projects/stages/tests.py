@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from autograder.projects.model import Requirement, Stage, Unmet
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
-    from autograder.projects.sandbox import Done
+from autograder.projects.harness import Harness
+from autograder.projects.model import Requirement, Unmet
+from autograder.projects.sandbox import CompletedCommand
+from autograder.projects.stage import Stage
 
 __all__ = ["STAGE", "plant"]
 
@@ -52,7 +49,7 @@ async def _planted(request, call_next):
 """
 
 
-def plant(bench: Bench, bug: str) -> dict[str, bytes]:
+def plant(harness: Harness, bug: str) -> dict[str, bytes]:
     """Return the file of the project that a bug changes, with the bug in it.
 
     Raises
@@ -61,32 +58,32 @@ def plant(bench: Bench, bug: str) -> dict[str, bytes]:
         The setting names no module of the project.
     """
     setting, text = {"swapped": ("predict", _SWAPPED), "bounds": ("app", _OPEN)}[bug]
-    module, _, name = bench.setting(setting).partition(":")
+    module, _, name = harness.setting(setting).partition(":")
     path = module.replace(".", "/") + ".py"
-    found = next((file for file in (path, f"src/{path}") if file in bench.project.files), None)
+    found = next((file for file in (path, f"src/{path}") if file in harness.project.files), None)
     if found is None or not name.isidentifier():
-        raise Unmet(f"`{setting} = {bench.setting(setting)!r}` names no module of the project and a name in it")
-    return {found: bench.project.files[found] + text.format(name=name).encode()}
+        raise Unmet(f"`{setting} = {harness.setting(setting)!r}` names no module of the project and a name in it")
+    return {found: harness.project.files[found] + text.format(name=name).encode()}
 
 
-def _run(bench: Bench) -> None:
-    bench.require_installed()
-    done = _tests(bench, {})
-    evidence = f"`{' '.join(bench.project.command('test'))}` {'passed' if done.ok else done.how()}"
-    if not bench.note("test.pass", done.ok, evidence, f"{done.seconds:.1f} s; {done.last(1)}"):
+def _run(harness: Harness) -> None:
+    harness.require_installed()
+    done = _tests(harness, {})
+    evidence = f"`{' '.join(harness.project.command('test'))}` {'passed' if done.ok else done.description()}"
+    if not harness.record("test.pass", done.ok, evidence, f"{done.seconds:.1f} s; {done.output_tail(1)}"):
         raise Unmet("the tests fail already without a planted bug")
     for bug, what in (("swapped", "`predict` gives 1 − p"), ("bounds", "the app answers 200 where it said 422")):
-        red = _tests(bench, plant(bench, bug))
-        told = "the tests failed" if not red.ok else "the tests still passed"
-        bench.note(
-            f"test.catch_{bug}", not red.ok and not red.overdue, f"planted: {what}; {told}", f"{red.seconds:.1f} s"
+        red = _tests(harness, plant(harness, bug))
+        outcome = "the tests failed" if not red.ok else "the tests still passed"
+        harness.record(
+            f"test.catch_{bug}", not red.ok and not red.overdue, f"planted: {what}; {outcome}", f"{red.seconds:.1f} s"
         )
 
 
-def _tests(bench: Bench, overlay: dict[str, bytes]) -> Done:
-    place = bench.fresh(overlay=overlay)
-    return bench.cell.run(
-        bench.project.command("test"), cwd=place, seconds=bench.patience.test, env=bench.imports_from(place)
+def _tests(harness: Harness, overlay: dict[str, bytes]) -> CompletedCommand:
+    place = harness.fresh(overlay=overlay)
+    return harness.sandbox.run(
+        harness.project.command("test"), cwd=place, seconds=harness.timeouts.test, env=harness.imports_from(place)
     )
 
 

@@ -7,15 +7,12 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from typing import TYPE_CHECKING
 
-from autograder.projects.harness import NOT_CODE
+from autograder.projects.harness import NOT_CODE, Harness
 from autograder.projects.measure.holdout import holdout
 from autograder.projects.measure.mlflow_store import TrackedRun, runs
-from autograder.projects.model import Requirement, Stage, Unmet, Untried
-
-if TYPE_CHECKING:
-    from autograder.projects.harness import Bench
+from autograder.projects.model import Requirement, Unmet, Untried
+from autograder.projects.stage import Stage
 
 __all__ = ["PLAIN_STAGE", "STAGE"]
 
@@ -62,22 +59,22 @@ REQUIREMENTS = (
 )
 
 
-def _run(bench: Bench) -> None:
-    _check_run(bench, _check_training(bench))
+def _run(harness: Harness) -> None:
+    _check_run(harness, _check_training(harness))
 
 
-def _check_training(bench: Bench) -> dict[str, bytes]:
+def _check_training(harness: Harness) -> dict[str, bytes]:
     """Look at two trainings, and return what the second left."""
-    done, _ = bench.trained(times=2)
-    path = bench.setting("model")
+    done, _ = harness.trained(times=2)
+    path = harness.setting("model")
     seconds = ", ".join(f"{one.seconds:.1f} s" for one in done)
     if not done[-1].ok:
-        said = done[-1].last(1)
-        bench.note("train.runs", False, f"training number {len(done)}: {done[-1].how()}: {said}", seconds)
+        tail = done[-1].output_tail(1)
+        harness.record("train.runs", False, f"training number {len(done)}: {done[-1].description()}: {tail}", seconds)
         raise Untried("training failed (see train.runs)")
-    first, second = bench.trained_files(0), bench.trained_files(1)
+    first, second = harness.trained_files(0), harness.trained_files(1)
     size = len(first.get(path, b""))
-    if not bench.note(
+    if not harness.record(
         "train.runs",
         size > 0,
         f"`{path}` {'was made' if size else 'is not there after training, or is empty'}",
@@ -88,41 +85,41 @@ def _check_training(bench: Bench) -> dict[str, bytes]:
     evidence = (
         f"trained twice, with different hash seeds: `{path}` came out as {'the same' if same else 'another'} file"
     )
-    if not same and "holdout" in bench.project.settings:
-        answers = [_answers(bench, made) for made in (first, second)]
+    if not same and "holdout" in harness.project.settings:
+        answers = [_answers(harness, made) for made in (first, second)]
         same = bool(answers[0]) and answers[0] == answers[1]
         evidence += f", with {'the same' if same else 'other'} answers to the rows set aside"
-    bench.note("train.reproducible", same, evidence)
+    harness.record("train.reproducible", same, evidence)
     return second
 
 
-def _answers(bench: Bench, made: Mapping[str, bytes]) -> list[str]:
+def _answers(harness: Harness, made: Mapping[str, bytes]) -> list[str]:
     """Return what the service answers to the rows set aside, with the model that one training left."""
-    place = bench.fresh(overlay=made)
-    rows = holdout(bench.project.text(bench.setting("holdout")) or "")
-    with bench.serve(place, "/ready", statuses=[200]) as server:
+    place = harness.fresh(overlay=made)
+    rows = holdout(harness.project.text(harness.setting("holdout")) or "")
+    with harness.serve(place, "/ready", statuses=[200]) as server:
         requests = [{"method": "POST", "path": "/predict", "json": row["request"]} for row in rows]
         return [answer["text"] for answer in server.ask(*requests)] if server.first["status"] == 200 else []
 
 
-def _check_run(bench: Bench, made: Mapping[str, bytes]) -> None:
-    found = runs(made.get(bench.setting("tracking")))
-    if len(found) < len(bench.trained()[0]):
+def _check_run(harness: Harness, made: Mapping[str, bytes]) -> None:
+    found = runs(made.get(harness.setting("tracking")))
+    if len(found) < len(harness.trained()[0]):
         raise Unmet(f"{len(found)} finished runs in the store after training twice")
     run = found[-1]
     params = [name for name in sorted(run.params) if not name.startswith("mlflow.")]
-    bench.note("train.params", len(params) >= _PARAMS, f"parameters of the last run: {', '.join(params) or 'none'}")
+    harness.record("train.params", len(params) >= _PARAMS, f"parameters of the last run: {', '.join(params) or 'none'}")
     curves = run.curves(_CURVE)
-    bench.note(
+    harness.record(
         "train.curve",
         bool(curves),
         f"over at least {_CURVE} steps: {', '.join(curves) or 'nothing'}; metrics: {', '.join(sorted(run.metrics))}",
     )
     kept = _artifacts(run, made)
-    same = [path for path, data in kept.items() if data == made[bench.setting("model")]]
+    same = [path for path, data in kept.items() if data == made[harness.setting("model")]]
     evidence = f"artifacts: {', '.join(sorted(kept)) or 'none'}; the model's file is {'' if same else 'not '}among them"
-    bench.note("train.artifacts", bool(same), evidence)
-    _check_environment(bench, run, kept)
+    harness.record("train.artifacts", bool(same), evidence)
+    _check_environment(harness, run, kept)
 
 
 def _artifacts(run: TrackedRun, made: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -131,17 +128,17 @@ def _artifacts(run: TrackedRun, made: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path.partition(mark)[2]: data for path, data in made.items() if mark in f"/{path}"}
 
 
-def _check_environment(bench: Bench, run: TrackedRun, kept: Mapping[str, bytes]) -> None:
+def _check_environment(harness: Harness, run: TrackedRun, kept: Mapping[str, bytes]) -> None:
     texts = [data.decode(errors="replace") for data in kept.values() if len(data) < 1 << 20]
     text = "\n".join([*texts, *run.tags.values(), *(f"{k}={v}" for k, v in run.params.items())])
-    names = sorted(bench.project.declared())
-    said = _plain_name(text)
-    logged = [name for name in names if _plain_name(name) in said and (_version(name) or "?") in text]
+    names = sorted(harness.project.declared())
+    logged_text = _plain_name(text)
+    logged = [name for name in names if _plain_name(name) in logged_text and (_version(name) or "?") in text]
     python = platform.python_version() in text
     evidence = (
         f"Python's version {'is' if python else 'is not'} logged; versions of: {', '.join(logged) or 'no package'}"
     )
-    bench.note("train.environment", python and bool(logged), evidence)
+    harness.record("train.environment", python and bool(logged), evidence)
 
 
 def _plain_name(text: str) -> str:
@@ -154,8 +151,8 @@ def _version(name: str) -> str | None:
     return None
 
 
-def _plain(bench: Bench) -> None:
-    _check_training(bench)
+def _plain(harness: Harness) -> None:
+    _check_training(harness)
 
 
 PLAIN_STAGE = Stage("train", REQUIREMENTS[:2], _plain, blind=NOT_CODE)

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.projects.registry import KINDS
+from autograder.projects.registry import open_project
 from autograder.projects.stages.image import build_and_ask
-from autograder.projects.submission import read_project
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 def test_the_reference_s_image_is_built_and_healthy(references: Path) -> None:
-    project, _ = read_project(references / "model-api", KINDS)
+    project, _ = open_project(references / "model-api")
     model = {"centre": [0] * 8, "scale": [1] * 8, "weights": [0] * 8, "bias": 0}
     files = {**project.files, "artifacts/model.json": json.dumps(model).encode()}
     example = json.loads(project.files["examples/request.json"])
