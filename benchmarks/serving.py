@@ -1,4 +1,4 @@
-"""One run, side by side: plain FastAPI + scikit-learn against this service, ONNX Runtime against scikit-learn, swaps.
+"""One run, side by side: a scikit-learn baseline, the service, its direct route; ONNX Runtime; version swaps.
 
 Run ``python -m benchmarks.serving``. It writes ``build/benchmarks/serving.json``. Absolute times depend on the machine
 and on what else it does; the ratios are measured in turn on the same cores, so that a disturbance meets both sides.
@@ -31,27 +31,32 @@ MONTHS = (1, 2)
 
 
 def services(*, rounds: int, seconds: float) -> dict[str, Any]:
-    """Load both services in turn at each number of connections, and compare throughput and percentiles."""
+    """Load three services in turn at each number of connections, and compare throughput and percentiles.
+
+    ``baseline`` is FastAPI with a scikit-learn pipeline, ``idiomatic`` the service as FastAPI's manual writes one, and
+    ``direct`` the same service with the optimised route for single flights.
+    """
     bodies = flights_to_json(data.flights([3]).head(1000))
     pipeline = training.train(data.labelled(data.flights(MONTHS)))
     with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
         model = baseline.save(pipeline, Path(scratch) / "pipeline.skops")
-        commands = {
-            "baseline": ("course_lib.serving.baseline", "--model", model),
-            "service": ("course_lib.serving", "--bundle", packaging.desk_bundle(MONTHS)),
-        }
-        with _server(*commands["baseline"]) as plain, _server(*commands["service"]) as ours:
-            found = _in_turn({"baseline": plain.url, "service": ours.url}, bodies, rounds, seconds)
+        bundle = str(packaging.desk_bundle(MONTHS))
+        with (
+            _server("course_lib.serving.baseline", "--model", str(model)) as plain,
+            _server("course_lib.serving", "--bundle", bundle) as idiomatic,
+            _server("course_lib.serving", "--bundle", bundle, "--direct-route") as direct,
+        ):
+            urls = {"baseline": plain.url, "idiomatic": idiomatic.url, "direct": direct.url}
+            found = _in_turn(urls, bodies, rounds, seconds)
     table = {name: {str(n): _summary(loads) for n, loads in by.items()} for name, by in found.items()}
-    one, other = table["service"]["16"], table["baseline"]["16"]
-    # Each round is a pair measured back to back, so the ratio is formed per round.
-    pairs = zip(found["service"][16], found["baseline"][16], strict=True)
-    ratio = statistics.median(ours.rate / plain.rate for ours, plain in pairs)
     return {
         "services": table,
-        "throughput_ratio_16": round(ratio, 2),
-        "p99_ms_16": one["p99_ms"],
-        "baseline_p99_ms_16": other["p99_ms"],
+        "throughput_ratio_16": {
+            "idiomatic / baseline": _ratio(found["idiomatic"][16], found["baseline"][16]),
+            "direct / baseline": _ratio(found["direct"][16], found["baseline"][16]),
+            "direct / idiomatic": _ratio(found["direct"][16], found["idiomatic"][16]),
+        },
+        "p99_ms_16": {name: by["16"]["p99_ms"] for name, by in table.items()},
     }
 
 
@@ -85,9 +90,14 @@ def swaps(*, count: int) -> dict[str, Any]:
     }
 
 
-def _server(module: str, option: str, path: Path) -> processes.Server:
+def _ratio(ours: list[Load], theirs: list[Load]) -> float:
+    """Return the median ratio of the throughputs; each round was measured back to back, so it is formed per round."""
+    return round(statistics.median(one.rate / other.rate for one, other in zip(ours, theirs, strict=True)), 2)
+
+
+def _server(module: str, *options: str) -> processes.Server:
     port = processes.free_port()
-    command = [sys.executable, "-m", module, option, str(path), "--port", str(port)]
+    command = [sys.executable, "-m", module, *options, "--port", str(port)]
     return processes.Server(module, command, port=port, ready_path="/health").start().wait_ready()
 
 
@@ -136,10 +146,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--rounds", type=int, default=5, help="measurements per service and number of connections")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each")
-    parser.add_argument("--swaps", type=int, default=50, help="version swaps under load")
+    parser.add_argument("--swaps", type=int, default=50, help="version swaps under load (0: none)")
     options = parser.parse_args()
     report = services(rounds=options.rounds, seconds=options.seconds) | runtimes(seconds=options.seconds)
-    report |= swaps(count=options.swaps)
+    report |= swaps(count=options.swaps) if options.swaps else {}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))

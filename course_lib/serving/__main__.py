@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--max-queue", type=int, default=512, help="flights that may wait (default: 512)")
     parser.add_argument("--max-delay-ms", type=float, default=0.0, help="wait for a fuller micro-batch (default: 0)")
+    parser.add_argument("--direct-route", action="store_true", help="answer /predict past FastAPI: quicker")
     parser.add_argument("--drain-s", type=float, default=2.0, help="seconds callers get to leave after SIGTERM")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     options = parser.parse_args(arguments)
@@ -37,7 +38,9 @@ def _serve(options: argparse.Namespace) -> None:
 
     telemetry.log_to(level=options.log_level)
     source: ModelSource = Path(options.bundle) if options.bundle else Registered(Path(options.store), options.alias)
-    settings = Settings(max_queue=options.max_queue, max_delay_s=options.max_delay_ms / 1000)
+    settings = Settings(
+        max_queue=options.max_queue, max_delay_s=options.max_delay_ms / 1000, direct_route=options.direct_route
+    )
     run(create_app(source, settings), host=options.host, port=options.port, drain_s=options.drain_s)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "EXAMPLE",
     "BatchPrediction",
     "Flight",
+    "Flights",
     "ModelInfo",
     "Prediction",
     "Problem",
@@ -62,19 +63,27 @@ def _field(feature: Feature) -> tuple[Any, Any]:
     return Annotated[float, bounds, Field(multiple_of=1, json_schema_extra={"type": "integer"})], ...
 
 
-Flight: type[BaseModel] = create_model(  # type: ignore[call-overload]
-    "Flight",
-    __base__=_Strict,
-    __cls_kwargs__={"json_schema_extra": {"example": EXAMPLE}},
-    __doc__="One flight, as known at its scheduled departure. Weather may be null or left out: stations fail.",
-    **{feature.name: _field(feature) for feature in FEATURES},
+_Features: Any = create_model(  # type: ignore[call-overload]
+    "_Features", __base__=_Strict, **{feature.name: _field(feature) for feature in FEATURES}
 )
 
 
-def flights_model(max_rows: int) -> type[BaseModel]:
+class Flight(_Features):  # type: ignore[misc] # its fields are those of the feature list
+    """One flight, as known at its scheduled departure. Weather may be null or left out: stations fail."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {**EXAMPLE}})
+
+
+class Flights(_Strict):
+    """Several flights."""
+
+    flights: list[Flight]
+
+
+def flights_model(max_rows: int) -> type[Flights]:
     """Return the schema of a bulk request with 1 to ``max_rows`` flights."""
-    rows = Annotated[list[Flight], Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
-    return create_model("Flights", __base__=_Strict, __doc__="Several flights.", flights=(rows, ...))
+    rows = Annotated[list[Flight], Field(min_length=1, max_length=max_rows)]
+    return create_model("Flights", __base__=Flights, __doc__=Flights.__doc__, flights=(rows, ...))
 
 
 class Prediction(BaseModel):

@@ -1,19 +1,30 @@
+"""The contract of the API. Both routes of ``POST /predict`` keep it: every test that asks an app runs on either."""
+
 import gzip
 import json
 import logging
 import re
+from dataclasses import replace
 
 import pytest
 
-from course_lib import features
-from course_lib.serving import Settings, create_app
+from course_lib import features, serving
+from course_lib.serving import Settings, schemas
 from course_lib.serving.api.telemetry import JsonLines
 from course_lib.serving.client import hosted, request
 from course_lib.serving.fakes import BrokenModel, FixedModel, SlowModel
 
 
+@pytest.fixture(params=[False, True], ids=["idiomatic", "direct"])
+def create_app(request):
+    def create(source, settings=None):
+        return serving.create_app(source, replace(settings or Settings(), direct_route=request.param))
+
+    return create
+
+
 @pytest.fixture
-def app(bundle):
+def app(create_app, bundle):
     return create_app(bundle)
 
 
@@ -122,7 +133,7 @@ def test_other_content_types_are_refused(call, flight):
     assert call("POST", "/predict", content=gzip.compress(body), headers=packed).status == 400
 
 
-def test_a_large_body_is_refused_whether_announced_or_not(bundle, flight):
+def test_a_large_body_is_refused_whether_announced_or_not(create_app, bundle, flight):
     async def chunks():
         for _ in range(20):
             yield b" " * 100
@@ -134,14 +145,14 @@ def test_a_large_body_is_refused_whether_announced_or_not(bundle, flight):
         assert call("POST", "/predict", flight).status == 200
 
 
-def test_too_many_flights_in_one_request_are_refused(bundle, flight):
+def test_too_many_flights_in_one_request_are_refused(create_app, bundle, flight):
     with hosted(create_app(bundle, Settings(max_rows=2))) as call:
         ready(call)
         assert call("POST", "/predict/batch", {"flights": [flight] * 2}).status == 200
         assert call("POST", "/predict/batch", {"flights": [flight] * 3}).status == 422
 
 
-def test_before_the_model_is_loaded_the_service_lives_but_is_not_ready(flight):
+def test_before_the_model_is_loaded_the_service_lives_but_is_not_ready(create_app, flight):
     import threading
 
     may_load = threading.Event()
@@ -162,7 +173,7 @@ def test_before_the_model_is_loaded_the_service_lives_but_is_not_ready(flight):
         assert call("POST", "/predict", flight).status == 200
 
 
-def test_a_bundle_with_a_changed_byte_is_never_served(bundle, tmp_path, flight, caplog):
+def test_a_bundle_with_a_changed_byte_is_never_served(create_app, bundle, tmp_path, flight, caplog):
     import shutil
 
     copy = shutil.copytree(bundle, tmp_path / "bundle")
@@ -178,12 +189,12 @@ def test_a_bundle_with_a_changed_byte_is_never_served(bundle, tmp_path, flight, 
     assert "was changed after it was signed" in caplog.text
 
 
-def test_a_model_that_does_not_answer_with_a_probability_is_not_put_into_service():
+def test_a_model_that_does_not_answer_with_a_probability_is_not_put_into_service(create_app):
     with hosted(create_app(lambda: FixedModel(probability=float("nan")))) as call:
         assert call.until(200, "/ready", timeout_s=0.5).status == 503
 
 
-def test_a_full_queue_answers_429(flight):
+def test_a_full_queue_answers_429(create_app, flight):
     settings = Settings(inline=False, max_queue=2, max_batch=1, deadline_s=10)
     with hosted(create_app(lambda: SlowModel(seconds=0.2), settings)) as call:
         ready(call)
@@ -194,7 +205,7 @@ def test_a_full_queue_answers_429(flight):
     assert {answer.headers.get("retry-after") for answer in answers if answer.status == 429} == {"1"}
 
 
-def test_bulk_requests_have_their_own_limit_and_do_not_hold_up_single_flights(flight):
+def test_bulk_requests_have_their_own_limit_and_do_not_hold_up_single_flights(create_app, flight):
     settings = Settings(bulk_slots=1)
     with hosted(create_app(FixedModel, settings)) as call:
         ready(call)
@@ -203,7 +214,7 @@ def test_bulk_requests_have_their_own_limit_and_do_not_hold_up_single_flights(fl
         assert call("POST", "/predict", flight).status == 200
 
 
-def test_a_flight_whose_deadline_has_passed_is_given_up(flight):
+def test_a_flight_whose_deadline_has_passed_is_given_up(create_app, flight):
     settings = Settings(inline=False, max_batch=1, deadline_s=0.05)
     with hosted(create_app(lambda: SlowModel(seconds=0.3), settings)) as call:
         ready(call)
@@ -212,7 +223,7 @@ def test_a_flight_whose_deadline_has_passed_is_given_up(flight):
     assert sorted(answer.status for answer in answers) == [200, 503, 503]
 
 
-def test_an_unforeseen_error_says_nothing_but_an_id(flight, caplog):
+def test_an_unforeseen_error_says_nothing_but_an_id(create_app, flight, caplog):
     model = BrokenModel()
     with hosted(create_app(lambda: model)) as call:
         ready(call)
@@ -226,7 +237,7 @@ def test_an_unforeseen_error_says_nothing_but_an_id(flight, caplog):
     assert "s3cr3t" in caplog.text
 
 
-def test_one_flight_that_breaks_the_model_does_not_break_its_neighbours(flight):
+def test_one_flight_that_breaks_the_model_does_not_break_its_neighbours(create_app, flight):
     class Picky(FixedModel):
         def score(self, rows):
             if any(row[2] == "XXX" for row in rows):
@@ -276,7 +287,7 @@ def test_every_request_is_one_json_log_line(call, flight, caplog):
     assert (bad["status"], bad["refused"]) == (422, ["weekday"])
 
 
-def test_metrics_count_rate_errors_duration_and_predictions(bundle, flight):
+def test_metrics_count_rate_errors_duration_and_predictions(create_app, bundle, flight):
     app = create_app(bundle)
     with hosted(app) as call:
         ready(call)
@@ -317,7 +328,7 @@ def test_a_stream_gives_each_answer_and_says_when_it_is_done(call, flight):
 
 
 @pytest.mark.filterwarnings("ignore:Field onnx:DeprecationWarning")  # skl2onnx with protobuf 6.33
-def test_the_app_serves_the_champion_of_the_registry(tmp_path, january_model, labelled_winter, flight):
+def test_the_app_serves_the_champion_of_the_registry(create_app, tmp_path, january_model, labelled_winter, flight):
     from course_lib import registry, tracking, training
     from course_lib.serving.model import Registered
 
@@ -338,3 +349,57 @@ def test_an_app_can_be_started_again(app, flight):
             ready(call)
             assert call("POST", "/predict", flight).status == 200
     assert request(app, "GET", "/health").body == {"status": "alive"}
+
+
+def test_both_routes_give_the_same_document(bundle):
+    idiomatic, direct = (
+        request(serving.create_app(bundle, Settings(direct_route=choice)), "GET", "/openapi.json").body
+        for choice in (False, True)
+    )
+
+    assert idiomatic == direct
+    body = idiomatic["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert body == {"application/json": {"schema": {"$ref": "#/components/schemas/Flight"}}}
+
+
+def test_every_error_of_the_document_is_a_problem(call):
+    document = call("GET", "/openapi.json").body
+    errors = [
+        response["content"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
+        if int(status) >= 400
+    ]
+
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    assert errors == [problem] * len(errors) != []
+    assert document["components"]["schemas"]["Flights"]["properties"]["flights"]["maxItems"] == Settings().max_rows
+    assert document["components"]["schemas"]["Flight"]["example"] == schemas.EXAMPLE
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "kind"),
+    [
+        ("POST", "/predict", b"", "application/json"),
+        ("POST", "/predict", b"{", "application/json"),
+        ("POST", "/predict", b"null", "application/json"),
+        ("POST", "/predict", b'"text"', "application/json"),
+        ("POST", "/predict", b"\xff", "application/json"),
+        ("POST", "/predict", b"[1e999]", "application/json"),
+        ("POST", "/predict", b"{}", "application/vnd.api+json"),
+        ("POST", "/predict", b"{", "text/plain"),
+        ("POST", "/predict", b"{}", ""),
+    ],
+)
+def test_both_routes_refuse_with_the_same_status_and_fields(method, path, content, kind):
+    answers = []
+    for choice in (False, True):
+        with hosted(serving.create_app(FixedModel, Settings(direct_route=choice))) as call:
+            ready(call)
+            answers.append(call(method, path, content=content, headers={"content-type": kind}))
+    idiomatic, direct = answers
+
+    assert idiomatic.status == direct.status in {400, 415, 422}
+    assert [error["field"] for error in idiomatic.body["errors"]] == [error["field"] for error in direct.body["errors"]]
+    assert idiomatic.headers["content-type"] == direct.headers["content-type"] == "application/problem+json"

@@ -19,10 +19,10 @@ OPERATIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def schema(bundle):
+@pytest.fixture(scope="module", params=[(), ("--direct-route",)], ids=["idiomatic", "direct"])
+def schema(bundle, request):
     port = processes.free_port()
-    command = [sys.executable, "-m", "course_lib.serving", "--bundle", bundle, "--port", str(port)]
+    command = [sys.executable, "-m", "course_lib.serving", "--bundle", bundle, "--port", str(port), *request.param]
     with processes.Server("desk", command, port=port, ready_path="/ready") as server:
         server.wait_ready()
         yield schemathesis.openapi.from_url(f"{server.url}/openapi.json")
