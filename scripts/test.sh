@@ -31,15 +31,7 @@ step "Course: offline, every reference notebook runs and earns 100 %, every lear
 export COURSE_CONTAINERS=plan COURSE_VLLM=none
 step "Answers: offline, every wrong one is caught, every right one accepted" scripts/offline.sh $bin/python -m autograder answers
 unset COURSE_CONTAINERS COURSE_VLLM
-# nbval runs a notebook a second time and compares the cells tagged nbval-check-output. The others start servers, and most
-# of what they print is a time: they have run in the course step, as reference and as untouched copy, and that suffices.
-compared=()
-for notebook in build/executed/0*.ipynb; do
-    grep -q nbval-check-output "$notebook" && compared+=("$notebook")
-done
-echo
-echo "Compared by a second run: ${compared[*]##*/}. Not run a third time: the notebooks that measure servers."
-step "Outputs: a second run prints the same" $bin/pytest -q -p no:randomly --nbval-lax -W default "${compared[@]}"
+step "Outputs: a second run prints the same" scripts/outputs.sh
 printf '\n── Minutes\n'
 printf '%s\n' "${minutes[@]}" "$(printf '%4d min %02d s  so far' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)))"
 printf '\n── Tests\n'
