@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.llm``. It writes ``build/benchmarks/llm.json``. All answers have a fixed length (the models
 are told not to stop), so every way makes the same tokens: ``uniform`` gives all requests the same length, ``skewed``
 gives a quarter of them long ones. Absolute numbers depend on the machine and on what else it does; the ratios are taken
-within this run. vLLM and transformers compute with the same format, the one that suits this processor (``weights`` in the
+within this run. vLLM and transformers compute in one format, the one that suits this processor (``weights`` in the
 report): with bfloat16 emulated, vLLM's ratio was 2 where native bfloat16 gave 14. llama.cpp has 4-bit weights: its
 ratio mixes formats.
 """
@@ -52,6 +52,12 @@ def dtype() -> str:
     """Return what vLLM computes with on this processor; transformers is measured with the same."""
     chosen = launch.LAUNCHERS["vllm"].number_format(launch.Sizes())
     return "bfloat16" if chosen in {None, "auto"} else str(chosen)
+
+
+def processor() -> list[str]:
+    """Return which instructions for many numbers at once this processor has: they decide what a format costs."""
+    wide = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm"}
+    return sorted(launch.flags_of(launch.cpuinfo()) & wide)
 
 
 def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int, threads: int) -> dict[str, Any]:
@@ -131,6 +137,8 @@ def main() -> None:
     how = {"one_by_one": options.one_by_one, "rounds": options.rounds, "threads": options.threads}
     report: dict[str, Any] = {"requests": REQUESTS, "mean_output": options.tokens, "threads": options.threads}
     report["weights"] = {"transformers": dtype(), "vllm": dtype(), "llama.cpp": "Q4_1"}
+    report["processor"] = processor()
+    print(f"vLLM and transformers compute with {dtype()}; the processor has {', '.join(processor())}", file=sys.stderr)
     report["transformers"] = transformers(lengths, **how)
     for engine in ("vllm", "llama.cpp"):
         report[engine] = served(engine, lengths, **how)
