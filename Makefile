@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export WANDB_MODE := offline
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help lab course test grade bundle check answers build site env engines vllm lock clean
+.PHONY: help lab course test nightly grade bundle check answers build site env engines vllm lock clean
 help:     ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
@@ -31,6 +31,10 @@ course: env  ## run and grade all nine notebooks, and write build/course-report.
 test: env  ## everything that CI checks
 	@scripts/engines.sh --auto
 	@scripts/test.sh
+
+nightly: env  ## what takes too long for every change (after `make course`): nbval over all notebooks, the longest tests
+	@scripts/engines.sh --auto
+	@scripts/nightly.sh
 
 check: env  ## the quick checks before a commit: style, types, notebooks in sync with their sources
 	@scripts/check.sh

@@ -54,6 +54,12 @@ def dtype() -> str:
     return "bfloat16" if chosen in {None, "auto"} else str(chosen)
 
 
+def processor() -> list[str]:
+    """Return which instructions for many numbers at once this processor has: they decide what a format costs."""
+    wide = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "i8mm"}
+    return sorted(launch.flags_of(launch.cpuinfo()) & wide)
+
+
 def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int, threads: int) -> dict[str, Any]:
     """Run plain transformers, as a process of the environment that has torch: one at a time, and one padded batch."""
     prefix = launch.vllm_prefix()
@@ -131,6 +137,8 @@ def main() -> None:
     how = {"one_by_one": options.one_by_one, "rounds": options.rounds, "threads": options.threads}
     report: dict[str, Any] = {"requests": REQUESTS, "mean_output": options.tokens, "threads": options.threads}
     report["weights"] = {"transformers": dtype(), "vllm": dtype(), "llama.cpp": "Q4_1"}
+    report["processor"] = processor()
+    print(f"vLLM and transformers compute with {dtype()}; the processor has {', '.join(processor())}", file=sys.stderr)
     report["transformers"] = transformers(lengths, **how)
     for engine in ("vllm", "llama.cpp"):
         report[engine] = served(engine, lengths, **how)

@@ -43,7 +43,7 @@ engines.table("vllm", "llama.cpp", "locust")
 
 # %% tags=["parameters"]
 USERS = (1, 8, 32)  # at the same time, in the load tests
-STEP_S = 4.0  # seconds per step of a load test
+STEP_S = 3.0  # seconds per step of a load test
 
 # %%
 import json
@@ -632,7 +632,7 @@ crowd = llm.Client(big.url, big.model)
 print(f"{big.engine} is ready; waited {time.perf_counter() - waited:.0f} s more")
 
 # %% [markdown]
-# First by hand: 16 questions, one after the other and then all at once, 16 tokens an answer. Where vLLM runs, the small llama.cpp
+# First by hand: 16 questions, one after the other and then all at once, 12 tokens an answer. Where vLLM runs, the small llama.cpp
 # answers them too:
 
 # %%
@@ -642,7 +642,7 @@ measured = {}
 for server, client in ((big, crowd), (small, ask)):
     client.many(letters[:2], max_tokens=4)  # warm up
     for at_once in (1, 16):
-        replies = client.many(letters[: 4 if at_once == 1 else 16], max_tokens=16, at_once=at_once, ignore_eos=True)
+        replies = client.many(letters[: 4 if at_once == 1 else 16], max_tokens=12, at_once=at_once, ignore_eos=True)
         measured[f"{server.engine}, {at_once} at once"] = llm.timing.summarise([reply.timing for reply in replies]).row()
     if big.engine == small.engine:
         break
@@ -745,7 +745,7 @@ checks.close(early["tokens_per_s"], 2 / 11, what="tokens_per_s where the first r
 
 # %%
 questions = [f"{letter} Mention gate {k}." for k, letter in enumerate(letters * 4)]
-steps = llm.loadtest.curve(big.url, big.model, USERS, prompts=questions, max_tokens=16, step_s=STEP_S)
+steps = llm.loadtest.curve(big.url, big.model, USERS, prompts=questions, max_tokens=12, step_s=STEP_S)
 table = pd.DataFrame({f"{step.users} user{'s' if step.users > 1 else ''}": step.latencies.row() for step in steps}).T.rename_axis(big.engine)
 table.drop(columns="TTFT p50 (ms)").astype({"requests": int, "failed": int})
 

@@ -61,3 +61,12 @@ def only_loopback() -> Iterator[None]:
     patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
     yield
     patch.undo()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the nightly run has time for, unless it is asked for; the summary says what that was."""
+    if "nightly" in config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("nightly"):
+            item.add_marker(pytest.mark.skip(reason="too long for every change: `make nightly` runs it"))

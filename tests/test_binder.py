@@ -1,6 +1,7 @@
 """The small profile for a session of 2 GB: one list of versions, within its size, and notebooks run in it.
 
-`scripts/binder_check.sh` runs all notebooks that way; here two light ones are run, to keep CI short.
+`scripts/binder_check.sh` runs all notebooks that way; here two light ones are run. What needs the installed profile is
+for the night, to keep CI short.
 """
 
 from __future__ import annotations
@@ -64,12 +65,14 @@ def test_binder_finds_what_it_looks_for():
     assert (ROOT / "binder" / "start").read_text().rstrip().endswith('exec "$@"')
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_the_profile_is_small(profile):
     installed = int(re.search(r"Installed: (\d+) MB", (profile / "size.txt").read_text())[1])
     assert installed <= MOST_MB
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_what_a_notebook_imports_without_a_question_is_in_the_profile(profile):
     imported = {}
@@ -93,6 +96,7 @@ def _roots(node):
     return {node.module.partition(".")[0]} if isinstance(node, ast.ImportFrom) else set()
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_every_package_still_imports_there_and_the_doctor_says_what_is_left_out(profile):
     done = subprocess.run(
@@ -105,6 +109,7 @@ def test_every_package_still_imports_there_and_the_doctor_says_what_is_left_out(
     assert all(lines[name].startswith("✓") for name in GROUP if name in lines)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_two_light_notebooks_earn_everything_there_without_any_engine(profile):

