@@ -38,9 +38,9 @@ def install(app: FastAPI, service: Service) -> None:
 
 def _direct(service: Service) -> ASGIApp:
     async def predict(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        require_json(request.headers.get("content-type", ""))
-        flight = _parse(await request.body())
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        require_json(kind.decode("latin-1"))
+        flight = _parse(await Request(scope, receive).body())
         probability = await service.predict(row_of(flight))
         service.metrics.predictions.observe(probability)
         version = service.model.version
