@@ -1,4 +1,4 @@
-"""What a learner sees when an answer is checked: one short message that names the misconception, not a stack trace.
+"""Checks of a learner's answer: one short message that names the misconception, not a stack trace.
 
 Checks are plain assertions, so that any notebook runner understands them. In JupyterLab a failed check shows its
 message only, because a stack trace through the checker helps nobody.
@@ -7,12 +7,30 @@ message only, because a stack trace through the checker helps nobody.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from course_lib import progress
+from course_lib.afresh import afresh
+from course_lib.draws import random, shuffled
 
-__all__ = ["CheckFailed", "close", "equal", "fail", "mentions", "passed", "raises", "require"]
+__all__ = [
+    "CheckFailed",
+    "afresh",
+    "asked",
+    "close",
+    "equal",
+    "fail",
+    "mentions",
+    "passed",
+    "raises",
+    "random",
+    "require",
+    "shuffled",
+]
+
+
+_MOST_AFRESH = 5  # a process costs some 30 ms, and more cases than that are hard to guess in a random order
 
 
 class CheckFailed(AssertionError):
@@ -121,6 +139,32 @@ def raises(
     except Exception as other:
         raise CheckFailed(f"{what} raised {type(other).__name__}: {other}") from None
     raise CheckFailed(f"{what} returned {result!r} instead of raising an error")
+
+
+def asked(function: Callable[..., Any], cases: Iterable[Sequence[Any]]) -> list[Any]:
+    """Return what ``function`` answers for each of ``cases`` (tuples of arguments), asked in random order.
+
+    So an answer that counts its calls, or remembers what came first, is no use, and still the first thing to correct is
+    always the same. Each of up to 5 cases is asked afresh, in a process of its own. An error counts as the answer of
+    its case: it is raised if no case before it has one.
+
+    Examples
+    --------
+    >>> asked(max, [(1, 2), (4, 3)])
+    [2, 4]
+    """
+    given = [tuple(case) for case in cases]
+    ask = afresh(function) if len(given) <= _MOST_AFRESH else function
+    answers: dict[int, Any] = {}
+    errors: dict[int, BaseException] = {}
+    for place in shuffled(range(len(given))):
+        try:
+            answers[place] = ask(*given[place])
+        except Exception as error:
+            errors[place] = error
+    if errors:
+        raise errors[min(errors)]
+    return [answers[place] for place in range(len(given))]
 
 
 def passed(exercise: str, points: float) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "labelled",
     "partitions",
     "raw_folder",
+    "utc",
 ]
 
 MONTHS = tuple(range(1, 13))
@@ -184,14 +185,27 @@ def labelled(frame: pd.DataFrame, *, as_of: pd.Timestamp | str | None = None) ->
     pandas.DataFrame
         A copy, with ``late`` as plain ``bool``.
     """
-    import pandas as pd
-
     known = frame["late"].notna()
     if as_of is not None:
-        moment = pd.Timestamp(as_of)
-        moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment
-        known &= frame["label_known_at"] <= moment
+        known &= frame["label_known_at"] <= utc(as_of)
     return frame[known].astype({"late": bool})
+
+
+def utc(moment: pd.Timestamp | str) -> pd.Timestamp:
+    """Return a moment in UTC; one without time zone is read as UTC.
+
+    Raises
+    ------
+    DataError
+        It is no moment.
+    """
+    import pandas as pd
+
+    try:
+        stamp = pd.Timestamp(moment)
+    except ValueError as error:
+        raise DataError(f"{moment!r} is no moment.", expected="a date such as 2013-06-01") from error
+    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
 
 
 def _require_raw_files(folder: Path) -> None:

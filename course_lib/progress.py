@@ -1,4 +1,4 @@
-"""What a learner's checks said, one line a check, in a small file beside the notebooks: it survives every restart.
+"""A learner's progress: what the checks said, one line a check, in a small file that survives every restart.
 
 The file lies beside the notebooks because it shares their fate: whoever copies, saves or deletes the folder means both,
 and two copies of the course have two progresses. Where that folder cannot be written, the user's data folder serves.
@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -177,12 +178,8 @@ def _status(error: BaseException | None) -> Status | None:
 
 
 def _in_the_cell_itself(traceback: TracebackType | None) -> bool:
-    files = []
-    while traceback is not None:
-        if traceback.tb_frame.f_globals.get("__name__") == "__main__":
-            files.append(traceback.tb_frame.f_code.co_filename)
-        traceback = traceback.tb_next
-    return len(set(files)) <= 1
+    frames = (frame for frame, _ in walk_tb(traceback) if frame.f_globals.get("__name__") == "__main__")
+    return len({frame.f_code.co_filename for frame in frames}) <= 1
 
 
 def _parse(line: str) -> Outcome | None:

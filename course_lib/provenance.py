@@ -1,4 +1,4 @@
-"""Where a model came from: digests, environment and one fingerprint over them; and how to make it again."""
+"""Provenance of a model: digests, environment and one fingerprint over them; and how to make it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where MLflow's server is not installed: the two calls of its REST API that notebook 02 makes, and no interface.
+"""A fallback server for MLflow's, where that is not installed: two calls of its REST API, and no interface.
 
 The answers are MLflow's own messages, made by its own store from the same database.
 Start: ``python -m course_lib.tracking_rest STORE_FOLDER PORT``.

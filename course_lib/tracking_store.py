@@ -1,4 +1,4 @@
-"""Where runs are kept: a SQLite file with an artifact folder beside it, opened, checked and served.
+"""The tracking store: a SQLite file with an artifact folder beside it, opened, checked and served.
 
 MLflow 3 refuses the old ``./mlruns`` folder. SQLite knows one writer at a time, which is right for one person; a team
 puts a database server and a bucket behind the same two addresses.

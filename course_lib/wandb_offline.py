@@ -1,4 +1,4 @@
-"""Stage E in a second tracker: the same run in Weights & Biases, offline. The one seam to W&B.
+"""Weights & Biases offline, stage E in a second tracker: the same run again. The one seam to W&B.
 
 Offline, a run is a file: nothing is sent, and ``wandb sync`` could send it later. Reading the file back shows which of
 the two trackers' words mean the same.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from course_lib.cloud.decide import (
         costs as costs,
         deployment_matrix as deployment_matrix,
-        paths as paths,
         prices as prices,
     )
     from course_lib.cloud.decide.deployment_matrix import Need as Need, choose as choose
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
         manifests as manifests,
         rolling as rolling,
     )
+    from course_lib.cloud.kubernetes.review import review as review
     from course_lib.cloud.kubernetes.rolling import simulate_rollout as simulate_rollout
-    from course_lib.cloud.kubernetes.validate import review as review, validate as validate
+    from course_lib.cloud.kubernetes.validate import validate as validate
     from course_lib.cloud.providers import (
         aws as aws,
         azure as azure,

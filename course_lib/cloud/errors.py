@@ -1,4 +1,4 @@
-"""What can go wrong between the desk and a cloud."""
+"""Errors of the clouds."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Figures of the clouds: what an update did to the pods and their users, and what a million predictions cost."""
+"""Plots of cloud deployments: cost per million predictions, pods and lost requests in an update, traffic shares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from course_lib import plots
 from course_lib.cloud.decide import costs
 from course_lib.cloud.errors import CloudError
 from course_lib.cloud.kubernetes.rolling import Rollout
@@ -25,15 +26,10 @@ def cost_figure(options: Mapping[str, costs.Option], predictions: Sequence[float
     predictions
         Predictions a month, all above 0, ascending.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
     costs.cheapest(options, 1)  # one currency, and at least one option
     if any(count <= 0 for count in predictions):
         raise CloudError("A month without predictions has no price per prediction.", expected="numbers above 0")
-    with plots.style():
-        drawn, axes = plt.subplots()
+    with plots.subplots() as (drawn, axes):
         for name, option in options.items():
             axes.plot(predictions, [option.per_million(count) for count in predictions], label=name)
         currency = next(iter(options.values())).currency
@@ -41,18 +37,13 @@ def cost_figure(options: Mapping[str, costs.Option], predictions: Sequence[float
         axes.set_ylabel(f"{currency} per million predictions")
         axes.set_title("Paid by use or by the hour: what a million predictions cost")
         axes.legend()
-    plt.close(drawn)
     return drawn
 
 
 def timeline_figure(rollouts: Mapping[str, Rollout]) -> Figure:
     """Draw ready pods by version, and lost requests, one panel a rollout; the panels share their axes."""
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style(height=2.4 * len(rollouts) + 0.6):
-        figure, rows = plt.subplots(len(rollouts), 1, squeeze=False, sharex=True, sharey=True)
+    height = 2.4 * len(rollouts) + 0.6
+    with plots.subplots(len(rollouts), 1, height=height, squeeze=False, sharex=True, sharey=True) as (figure, rows):
         for axes, (title, rollout) in zip(rows[:, 0], rollouts.items(), strict=True):
             at = [second.at for second in rollout.timeline]
             axes.step(at, [second.old_ready for second in rollout.timeline], where="post", label="ready, old version")
@@ -67,7 +58,6 @@ def timeline_figure(rollouts: Mapping[str, Rollout]) -> Figure:
         rows[0, 0].set_ylim(0, rows[0, 0].get_ylim()[1] * 1.35)  # room for the legend; all panels share it
         rows[0, 0].yaxis.get_major_locator().set_params(integer=True)
         rows[-1, 0].set_xlabel("time since the update began (s)")
-    plt.close(figure)
     return figure
 
 
@@ -79,14 +69,9 @@ def traffic_figure(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, i
     steps
         By label: the weights that were set, and the calls that were counted, each by variant.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
     variants = list(dict.fromkeys(name for weights, _ in steps.values() for name in weights))
     width = 0.8 / len(variants)
-    with plots.style(height=3.2):
-        figure, axes = plt.subplots()
+    with plots.subplots(height=3.2) as (figure, axes):
         for place, variant in enumerate(variants):
             at = [row + (place - (len(variants) - 1) / 2) * width for row in range(len(steps))]
             counted = [100 * calls.get(variant, 0) / max(sum(calls.values()), 1) for _, calls in steps.values()]
@@ -96,5 +81,4 @@ def traffic_figure(steps: Mapping[str, tuple[Mapping[str, float], Mapping[str, i
         axes.set_xticks(range(len(steps)), list(steps))
         axes.set(ylabel="share of calls (%)", ylim=(0, 110), title="Traffic follows the weights of the variants")
         axes.legend(ncols=len(variants) + 1, loc="upper center")
-    plt.close(figure)
     return figure

@@ -1,4 +1,4 @@
-"""What an IAM policy really allows: an evaluator for identity-based policies; a policy is judged by its effect.
+"""An evaluator of identity-based IAM policies: what a policy really allows; it is judged by its effect.
 
 The rules, in AWS's order: everything is denied; a statement that allows makes an exception; a statement that denies
 beats every exception. Actions ignore case, resources and values do not; ``*`` and ``?`` are the only wildcards.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from course_lib.containers.engine.results import Build
-from course_lib.plots import COLOURS, style
+from course_lib.plots import COLOURS, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,11 +49,8 @@ def _kind(text: str) -> str:
 
 
 def _bars(rows: Mapping[str, Mapping[str, float]], xlabel: str, title: str) -> Figure:
-    import matplotlib.pyplot as plt
-
     names = list(rows)
-    with style(height=1.2 + 0.6 * len(names)):
-        figure, axes = plt.subplots()
+    with subplots(height=1.2 + 0.6 * len(names)) as (figure, axes):
         left = [0.0] * len(names)
         kinds = [kind for kind in _KINDS if any(kind in row for row in rows.values())]
         for kind in kinds:
@@ -69,5 +66,4 @@ def _bars(rows: Mapping[str, Mapping[str, float]], xlabel: str, title: str) -> F
         axes.set_title(title)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=4)
         axes.grid(axis="y", visible=False)
-    plt.close(figure)
     return figure

@@ -1,21 +1,19 @@
-"""The stop drill: start a server, put requests in flight, send SIGTERM, and count what was lost."""
+"""A graceful-shutdown test: start a server, put requests in flight, send SIGTERM, and count what was lost."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
+from course_lib import programs
 from course_lib.errors import EngineError
 from course_lib.processes import free_port, wait_until
+from course_lib.programs import Program
 
 __all__ = ["HEAD", "StopReport", "drill"]
 
@@ -91,64 +89,56 @@ def drill(source: str, *, requests: int = 4, work_s: float = 0.3, grace_s: float
         The script ended, or never took the requests.
     """
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="course-drill-") as folder:
-        script, log = Path(folder) / "server.py", Path(folder) / "server.log"
-        script.write_text(HEAD.format(work_s=work_s, port=port) + "\n" + source)
-        with log.open("wb") as output:
-            command = [sys.executable, "-I", "-S", "-u", str(script)]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder)
-        try:
-            return _drill(process, port, log, requests, grace_s)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+    script = HEAD.format(work_s=work_s, port=port) + "\n" + source
+    command = [sys.executable, "-I", "-S", "-u", "server.py"]
+    with programs.start(command, files={"server.py": script}) as program:
+        return _drill(program, port, requests, grace_s)
 
 
-def _drill(process: subprocess.Popen[bytes], port: int, log: Path, requests: int, grace_s: float) -> StopReport:
+def _drill(program: Program, port: int, requests: int, grace_s: float) -> StopReport:
     with ThreadPoolExecutor(max_workers=max(requests, 1)) as pool:
-        _wait(process, lambda: _listens(port), log)
+        _wait(program, lambda: _listens(program, port))
         if not requests:  # one answer proves that the script is past its set-up: a signal before that would be unfair
-            _wait(process, lambda: _get(port), log)
-        replies = [pool.submit(_get, port) for _ in range(requests)]
-        _wait(process, lambda: log.read_text().count("begin") >= requests, log)
+            _wait(program, lambda: _get(program, port))
+        replies = [pool.submit(_get, program, port) for _ in range(requests)]
+        _wait(program, lambda: program.output().count("begin") >= requests)
         started = time.monotonic()
-        os.kill(process.pid, signal.SIGTERM)
+        program.send_signal(signal.SIGTERM)
         killed = False
         try:
-            process.wait(timeout=grace_s)
-        except subprocess.TimeoutExpired:
+            code = programs.wait(program, grace_s)
+        except TimeoutError:
             killed = True
-            process.kill()
-            process.wait()
+            program.send_signal(signal.SIGKILL)
+            code = programs.wait(program, 10)
         seconds = time.monotonic() - started
         answered = sum(reply.result() for reply in replies)
-    return StopReport(requests, answered, process.returncode, killed, round(seconds, 2), log.read_text())
+    return StopReport(requests, answered, code, killed, round(seconds, 2), program.output())
 
 
-def _wait(process: subprocess.Popen[bytes], condition: object, log: Path) -> None:
+def _wait(program: Program, condition: Callable[[], object]) -> None:
     def reached() -> bool:
-        if process.poll() is not None:
+        if (code := program.poll()) is not None:
             raise EngineError(
-                f"The server script ended by itself with code {process.returncode}.",
+                f"The server script ended by itself with code {code}.",
                 expected="a script that serves until SIGTERM",
-                next_step=f"read what it printed:\n{log.read_text() or '(nothing: did it call serve_forever?)'}",
+                next_step=f"read what it printed:\n{program.output() or '(nothing: did it call serve_forever?)'}",
             )
-        return bool(condition())  # type: ignore[operator]
+        return bool(condition())
 
     wait_until(reached, timeout=30, what="a server that accepts and handles requests")
 
 
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def _listens(program: Program, port: int) -> bool:
+    with contextlib.suppress(OSError), program.connect(port, timeout=1):
         return True
     return False
 
 
-def _get(port: int) -> bool:
+def _get(program: Program, port: int) -> bool:
     """Return whether a whole answer came back."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+        with program.connect(port, timeout=15) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             reply = b""
             while part := connection.recv(4096):

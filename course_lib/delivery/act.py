@@ -162,7 +162,7 @@ def run(
         home = Path(scratch)
         artifacts = home / "artifacts"
         artifacts.mkdir()
-        options, variables = local_repositories([plan], home / "actions")
+        options, variables = local_repositories([plan])
         command = [*_command(folder, path, event, home), *options]
         settings = _environment(home) | variables | {"COURSE_ARTIFACTS": str(artifacts)} | dict(env or {})
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""When a schedule fires: five fields, in UTC, as GitHub reads them."""
+"""Cron expressions, and when they fire: five fields, in UTC, as GitHub reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong on the way from a commit to a delivery."""
+"""Errors on the way from a commit to a delivery."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from course_lib import plots
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -29,14 +31,9 @@ def bars(
     low
         Where the axis begins.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
     names = list(next(iter(series.values())))
     thick = 0.8 / len(series)
-    with plots.style(height=0.6 + 0.34 * len(names) * max(1, len(series) * 0.75)):
-        figure, axes = plt.subplots()
+    with plots.subplots(height=0.6 + 0.34 * len(names) * max(1, len(series) * 0.75)) as (figure, axes):
         for number, (label, values) in enumerate(series.items()):
             places = [place + (number - (len(series) - 1) / 2) * thick for place in range(len(names))]
             colour = plots.COLOURS[number]
@@ -51,5 +48,4 @@ def bars(
         axes.set_title(title)
         if len(series) > 1:
             axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    plt.close(figure)
     return figure

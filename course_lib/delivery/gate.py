@@ -1,4 +1,4 @@
-"""The gate as a program: it compares two models' numbers, writes a summary in Markdown, and speaks by its exit code.
+"""The promotion gate as a program: it compares two models' numbers, writes a summary, and speaks by its exit code.
 
 ``python -m course_lib.delivery.gate champion.json challenger.json``: 0 promotes, 1 refuses, 2 cannot judge. In a
 workflow only 0 lets the next step run.

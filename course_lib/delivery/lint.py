@@ -94,11 +94,3 @@ def _json(command: list[str], text: str) -> list[dict]:
             expected="a list of findings",
             next_step="run `make lab` again, which installs it",
         ) from error
-
-
-def _version(command: list[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except OSError:
-        return None
-    return done.stdout.split()[-1] if done.stdout else None

@@ -1,4 +1,4 @@
-"""Good models and models with planted bugs: tests of a model are worth what they tell apart.
+"""Mutation tests of model tests: good models, and models with planted bugs that a suite must tell apart.
 
 A *mutant* is a copy of the model with one bug, of a kind that has happened to somebody. A suite *kills* a mutant when
 it reports a failure for it. A good suite kills every mutant and reports nothing for a good model.
@@ -31,12 +31,14 @@ class Bug:
         How it got there.
     missed
         What a suite that lets it pass does not test.
+    spoil
+        Returns its answers, given a good model and flights.
     """
 
     name: str
     story: str
     missed: str
-    _plant: Callable[[Predict, pd.DataFrame], np.ndarray]
+    spoil: Callable[[Predict, pd.DataFrame], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Verdict:
 
 def plant(predict: Predict, bug: str) -> Predict:
     """Return ``predict`` with a bug of :data:`BUGS` planted."""
-    return lambda frame: BUGS[bug]._plant(predict, frame)
+    return lambda frame: BUGS[bug].spoil(predict, frame)
 
 
 def mutation_score(
@@ -79,26 +81,6 @@ def mutation_score(
     """
     models = {"good": predict} | {bug: plant(predict, bug) for bug in (BUGS if bugs is None else bugs)}
     return tuple(Verdict(name, tuple(suite(model, frame.copy()))) for name, model in models.items())
-
-
-def _percent(predict: Predict, f: pd.DataFrame) -> np.ndarray:
-    return predict(f) * 100
-
-
-def _other_class(predict: Predict, f: pd.DataFrame) -> np.ndarray:
-    return 1 - predict(f)
-
-
-def _utc(predict: Predict, f: pd.DataFrame) -> np.ndarray:
-    return predict(f.assign(dep_minute=(f["dep_minute"] + 300) % 1440))
-
-
-def _fog(predict: Predict, f: pd.DataFrame) -> np.ndarray:
-    return predict(f.assign(visib=10 - f["visib"].clip(0, 10)))
-
-
-def _no_rain(predict: Predict, f: pd.DataFrame) -> np.ndarray:
-    return predict(f.assign(precip=0.0))
 
 
 def _sorted(predict: Predict, f: pd.DataFrame) -> np.ndarray:
@@ -129,25 +111,35 @@ def _nan(predict: Predict, f: pd.DataFrame) -> np.ndarray:
 BUGS: dict[str, Bug] = {
     bug.name: bug
     for bug in (
-        Bug("percent", "somebody multiplied by 100 for the dashboard", "answers are shares from 0 to 1", _percent),
+        Bug(
+            "percent",
+            "somebody multiplied by 100 for the dashboard",
+            "answers are shares from 0 to 1",
+            lambda predict, f: predict(f) * 100,
+        ),
         Bug(
             "other class",
             "predict_proba[:, 0]: the probability of being on time",
             "an evening flight is riskier than the first of the morning",
-            _other_class,
+            lambda predict, f: 1 - predict(f),
         ),
         Bug(
             "clock in UTC",
             "the caller's clock was not converted to New York time",
             "an evening flight is riskier than the first of the morning: compare 19:00 with 07:00",
-            _utc,
+            lambda predict, f: predict(f.assign(dep_minute=(f["dep_minute"] + 300) % 1440)),
         ),
-        Bug("fog upside down", "the new feed counts fog, not visibility", "fog raises the mean risk", _fog),
+        Bug(
+            "fog upside down",
+            "the new feed counts fog, not visibility",
+            "fog raises the mean risk",
+            lambda predict, f: predict(f.assign(visib=10 - f["visib"].clip(0, 10))),
+        ),
         Bug(
             "rain ignored",
             "a renamed column was filled with zeros",
             "rain raises the mean risk (not: leaves it)",
-            _no_rain,
+            lambda predict, f: predict(f.assign(precip=0.0)),
         ),
         Bug(
             "sorted",

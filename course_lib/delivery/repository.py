@@ -1,4 +1,4 @@
-"""A scratch Git repository: commit files into it, run its workflows, and it is gone when the block ends."""
+"""A temporary Git repository: commit files into it, run its workflows, and it is gone when the block ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from course_lib.delivery.act import Run, run
@@ -52,9 +51,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _write(self, name: str, content: str | bytes | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from course_lib import safe_yaml
 from course_lib.delivery.errors import WorkflowError
 
 __all__ = ["Job", "Step", "Workflow", "read_workflow"]
@@ -112,7 +113,7 @@ def _parse(text: str) -> dict[str, Any]:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
+        document = safe_yaml.load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -1,4 +1,4 @@
-"""The interview bank: what employers ask about the nine topics, what a good answer holds, what proves it in code.
+"""The interview bank: what employers ask about the topics, what a good answer holds, what proves it in code.
 
 ``python -m course_lib.interview`` asks a question in the terminal, lets you write the answer, and then shows the points
 by which you judge it yourself. It remembers what was practised.

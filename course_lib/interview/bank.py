@@ -1,4 +1,4 @@
-"""Read the questions: one YAML file a topic, checked when it is read."""
+"""The question bank: one YAML file a topic, checked when it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was practised: one line of JSON an answer, in a file of your own."""
+"""The history of practice: one line of JSON an answer, in a file of your own."""
 
 from __future__ import annotations
 

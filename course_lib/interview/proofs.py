@@ -1,4 +1,4 @@
-"""Where an answer is proved in code: an exercise of a notebook, or a check of a practice project."""
+"""References from an answer to its proof in code: an exercise of a notebook, or a check of a practice project."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def resolve(name: str) -> Proof:
     >>> resolve("ex-6-2").label, resolve("project-monitoring").notebook
     ('exercise 6.2', '')
     """
-    if exercise := re.fullmatch(r"ex-([1-9])-([1-9])", name):
-        notebook, number = exercise.groups()
-        return Proof(name, f"exercise {notebook}.{number}", f"0{notebook}", f"python -m autograder check 0{notebook}")
+    if exercise := re.fullmatch(r"ex-([1-9]\d?)-([1-9]\d?)", name):
+        number, notebook = f"{exercise[1]}.{exercise[2]}", exercise[1].zfill(2)
+        return Proof(name, f"exercise {number}", notebook, f"python -m autograder check {notebook}")
     project = name.removeprefix("project-")
     if name.startswith("project-") and project in PROJECTS:
         return Proof(name, PROJECTS[project], "", f"python -m course_lib.projects start {project} FOLDER")

@@ -1,7 +1,7 @@
 """Stage I, deployment of language models: the KV cache, batching, servers, clients and what they cost.
 
-The teaching code (``kv_cache``, ``scheduler``, ``transformer``) needs NumPy alone, and each file reads in one sitting.
-Modules are loaded at first access.
+The teaching code (``kv_cache``, ``scheduler``, ``batching``, ``transformer``) needs NumPy alone, and each file reads in
+one sitting. Modules are loaded at first access.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from course_lib import lazy
 
 if TYPE_CHECKING:
+    from course_lib import sse as sse
     from course_lib.llm import (
         errors as errors,
         figures as figures,
         gateway as gateway,
         gguf as gguf,
         loadtest as loadtest,
-        sse as sse,
     )
     from course_lib.llm.errors import LLMError as LLMError
     from course_lib.llm.inside import (
         allocator_check as allocator_check,
+        batching as batching,
         kv_cache as kv_cache,
         quantisation as quantisation,
         scheduler as scheduler,
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
         trace as trace,
         transformer as transformer,
     )
+    from course_lib.llm.inside.batching import CostModel as CostModel
     from course_lib.llm.inside.kv_cache import PagedCache as PagedCache
-    from course_lib.llm.inside.scheduler import CostModel as CostModel
+    from course_lib.llm.inside.scheduler import Scheduler as Scheduler
     from course_lib.llm.inside.sizing import ModelShape as ModelShape
     from course_lib.llm.inside.trace import Request as Request
     from course_lib.llm.servers import (

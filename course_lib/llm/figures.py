@@ -1,4 +1,4 @@
-"""The figures of language model serving: who sits in the batch, where memory goes, what a crowd costs."""
+"""Plots of LLM serving: static and continuous batches, wasted KV memory, throughput and latency against users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from course_lib.llm.inside.trace import Request
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from course_lib.llm.inside.scheduler import Schedule
+    from course_lib.llm.inside.batching import Schedule
     from course_lib.llm.loadtest import Step
 
 __all__ = ["batch_rows", "crowd", "waste"]

@@ -1,4 +1,4 @@
-"""Read and write GGUF, llama.cpp's file of weights, as far as quantisation needs it.
+"""GGUF, llama.cpp's file of weights: read through ggml's own package, and rewritten in another format.
 
 A GGUF file is a header (names and values such as the number of layers, the vocabulary), a list of tensors, and their
 numbers. In the block formats 32 weights in a row share a scale, which is why a "4-bit" weight takes 5 bits in Q4_1:
@@ -11,52 +11,47 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
-import math
-import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from course_lib.llm.errors import LLMError
 
 if TYPE_CHECKING:
     import numpy as np
+    from gguf import GGMLQuantizationType, GGUFValueType
 
 __all__ = ["FORMATS", "GGUF", "Tensor", "read", "rewrite"]
 
-BLOCK = 32
-FORMATS = {"F32": 0, "F16": 1, "Q4_1": 3, "Q8_0": 8}  # name: number in the file
-_BYTES = {0: (1, 4), 1: (1, 2), 3: (BLOCK, 20), 8: (BLOCK, 34)}  # number: weights a block, bytes a block
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_TEXT, _ARRAY = 8, 9
+FORMATS = ("F16", "Q8_0")  # in which matrices can be rewritten
+_LAYOUT = "GGUF."  # begins the names of the reader's own fields, such as the file's version
+_ARCHITECTURE = "general.architecture"  # the writer adds it by itself
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: its shape (rows, columns), the number of its format, and where its bytes begin."""
+    """One tensor: its shape (rows, columns), its format, and its bytes (mapped, not read)."""
 
     name: str
     shape: tuple[int, ...]
-    kind: int
-    offset: int
+    kind: GGMLQuantizationType
+    data: np.ndarray
 
     @property
     def size(self) -> int:
         """Bytes in the file."""
-        weights, size = _BYTES[self.kind]
-        return math.prod(self.shape) // weights * size
+        return self.data.nbytes
 
 
 @dataclass(frozen=True)
 class GGUF:
-    """An open file: its header, its tensors, and its bytes (mapped, not read)."""
+    """An open file: its header, the types of the header's values, and its tensors."""
 
     path: Path
     header: dict[str, Any]
+    types: dict[str, list[GGUFValueType]]
     tensors: dict[str, Tensor]
-    head: bytes  # the file up to the list of tensors
-    memory: np.ndarray  # the bytes of all tensors, shape (bytes,)
+    alignment: int
 
     def weights(self, name: str) -> np.ndarray:
         """Return a tensor unpacked to 32-bit floats, of its own shape (rows, columns).
@@ -64,15 +59,19 @@ class GGUF:
         Raises
         ------
         LLMError
-            There is no such tensor, or its format is not one of :data:`FORMATS`.
+            There is no such tensor, or its format cannot be unpacked.
         """
+        from gguf import quants
+
         if name not in self.tensors:
             raise LLMError(
                 f"{self.path.name} has no tensor {name!r}.", expected=f"one of {', '.join(self.tensors)}"[:300]
             )
         tensor = self.tensors[name]
-        raw = self.memory[tensor.offset : tensor.offset + tensor.size]
-        return _UNPACK[tensor.kind](raw).reshape(tensor.shape)
+        try:
+            return quants.dequantize(tensor.data, tensor.kind)
+        except NotImplementedError as error:
+            raise LLMError(f"The format {tensor.kind.name} of {name} cannot be unpacked.") from error
 
 
 def read(path: Path) -> GGUF:
@@ -81,26 +80,29 @@ def read(path: Path) -> GGUF:
     Raises
     ------
     LLMError
-        It is no GGUF file of version 3, or a tensor has another format than :data:`FORMATS`.
+        It is none, ends too early, or is of a version or has tensors of a format that ggml's package does not know.
     """
-    import numpy as np
+    from gguf import GGUFReader
 
-    with path.open("rb") as file:
-        magic, version, count, values = struct.unpack("<4sIQQ", file.read(24).ljust(24, b"\0"))
-        if magic != b"GGUF" or version != 3:
-            raise LLMError(
-                f"{path.name} is no GGUF file of version 3.", expected="a file that begins with GGUF",
-                next_step="download it again, or convert it with llama.cpp's convert_hf_to_gguf.py",
-            )  # fmt: skip
-        header = dict(_pairs(file, values))
-        end_of_header = file.tell()
-        tensors = {one.name: one for one in (_tensor(file) for _ in range(count))}
-        start = -(-file.tell() // 32) * 32
-        file.seek(0)
-        head = file.read(end_of_header)
-    if unknown := sorted({one.kind for one in tensors.values()} - set(_BYTES)):
-        raise LLMError(f"{path.name} has tensors of formats {unknown}.", expected=f"formats {FORMATS}")
-    return GGUF(path, header, tensors, head, np.memmap(path, np.uint8, "r", offset=start))
+    try:
+        reader = GGUFReader(path)
+    except (OSError, ValueError, LookupError) as error:
+        raise LLMError(
+            f"{path.name} is no GGUF file, or not a whole one: {error}",
+            expected="a complete file of version 2 or 3 that begins with GGUF",
+            next_step="download it again, or convert it with llama.cpp's convert_hf_to_gguf.py",
+        ) from error
+    # The reader, which keeps an array for each word of the vocabulary (160 MB of them), is let go.
+    # It names the dimension that runs fastest first; we name it last, as NumPy does.
+    fields = {key: field for key, field in reader.fields.items() if not key.startswith(_LAYOUT)}
+    shapes = {one.name: tuple(reversed(one.shape.tolist())) for one in reader.tensors}
+    return GGUF(
+        path,
+        header={key: field.contents() for key, field in fields.items()},
+        types={key: field.types for key, field in fields.items()},
+        tensors={one.name: Tensor(one.name, shapes[one.name], one.tensor_type, one.data) for one in reader.tensors},
+        alignment=int(reader.alignment),
+    )
 
 
 def rewrite(source: GGUF, target: Path, kind: str) -> Path:
@@ -111,102 +113,23 @@ def rewrite(source: GGUF, target: Path, kind: str) -> Path:
     Raises
     ------
     LLMError
-        ``kind`` is not ``F16`` or ``Q8_0``.
+        ``kind`` is not one of :data:`FORMATS`.
     """
-    if kind not in _PACK:
-        raise LLMError(f"No matrix is written as {kind!r} here.", expected=f"one of {', '.join(_PACK)}")
-    packed = {
-        name: _PACK[kind](source.weights(name)) if len(one.shape) == 2 else source.weights(name).tobytes()
-        for name, one in source.tensors.items()
-    }
-    with target.open("wb") as file:
-        file.write(source.head)
-        offset = 0
-        for name, one in source.tensors.items():
-            number = FORMATS[kind] if len(one.shape) == 2 else FORMATS["F32"]
-            text, dims = name.encode(), tuple(reversed(one.shape))
-            file.write(struct.pack("<Q", len(text)) + text + struct.pack(f"<I{len(dims)}Q", len(dims), *dims))
-            file.write(struct.pack("<IQ", number, offset))
-            offset += -(-len(packed[name]) // 32) * 32
-        for data in packed.values():
-            file.write(b"\0" * (-file.tell() % 32) + data)
+    from gguf import GGMLQuantizationType, GGUFWriter, quants
+
+    if kind not in FORMATS:
+        raise LLMError(f"No matrix is written as {kind!r} here.", expected=f"one of {', '.join(FORMATS)}")
+    writer = GGUFWriter(target, str(source.header[_ARCHITECTURE]))
+    writer.data_alignment = source.alignment
+    for key, types in source.types.items():
+        if key != _ARCHITECTURE:
+            writer.add_key_value(key, source.header[key], types[0], types[-1])
+    for name, one in source.tensors.items():
+        number = GGMLQuantizationType[kind] if len(one.shape) == 2 else one.kind
+        data = one.data if number == one.kind else quants.quantize(source.weights(name), number)
+        writer.add_tensor(name, data, raw_dtype=number)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
     return target
-
-
-def _pairs(file: BinaryIO, count: int) -> Iterator[tuple[str, Any]]:
-    for _ in range(count):
-        name = _text(file)
-        yield name, _value(file, _number(file, "I"))
-
-
-def _value(file: BinaryIO, kind: int) -> Any:
-    if kind == _TEXT:
-        return _text(file)
-    if kind == _ARRAY:
-        inner, length = _number(file, "I"), _number(file, "Q")
-        return [_value(file, inner) for _ in range(length)]
-    return _number(file, _SCALARS[kind])
-
-
-def _tensor(file: BinaryIO) -> Tensor:
-    name = _text(file)
-    dims = tuple(_number(file, "Q") for _ in range(_number(file, "I")))  # the fastest running one first
-    return Tensor(name, tuple(reversed(dims)), _number(file, "I"), _number(file, "Q"))
-
-
-def _text(file: BinaryIO) -> str:
-    return file.read(_number(file, "Q")).decode()
-
-
-def _number(file: BinaryIO, form: str) -> Any:
-    return struct.unpack("<" + form, file.read(struct.calcsize(form)))[0]
-
-
-def _from_f32(raw: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return raw.view(np.float32)
-
-
-def _from_f16(raw: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return raw.view(np.float16).astype(np.float32)
-
-
-def _from_q4_1(raw: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    blocks = raw.reshape(-1, 20)  # (blocks, 20)
-    scale, least = blocks[:, :4].copy().view(np.float16).astype(np.float32).T  # (blocks,) each
-    nibbles = np.concatenate([blocks[:, 4:] & 15, blocks[:, 4:] >> 4], axis=1)  # (blocks, 32)
-    unpacked: np.ndarray = nibbles * scale[:, None] + least[:, None]
-    return unpacked
-
-
-def _from_q8_0(raw: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    blocks = raw.reshape(-1, 34)  # (blocks, 34)
-    scale = blocks[:, :2].copy().view(np.float16).astype(np.float32)  # (blocks, 1)
-    unpacked: np.ndarray = blocks[:, 2:].view(np.int8) * scale
-    return unpacked
-
-
-def _to_f16(weights: np.ndarray) -> bytes:
-    import numpy as np
-
-    return weights.astype(np.float16).tobytes()
-
-
-def _to_q8_0(weights: np.ndarray) -> bytes:
-    import numpy as np
-
-    blocks = weights.reshape(-1, BLOCK)  # (blocks, 32)
-    scale = np.abs(blocks).max(axis=1, keepdims=True) / 127  # (blocks, 1)
-    rounded = np.round(blocks / np.where(scale == 0, 1, scale)).astype(np.int8)
-    return np.concatenate([scale.astype(np.float16).view(np.uint8), rounded.view(np.uint8)], axis=1).tobytes()
-
-
-_UNPACK: dict[int, Callable[[np.ndarray], np.ndarray]] = {0: _from_f32, 1: _from_f16, 3: _from_q4_1, 8: _from_q8_0}
-_PACK: dict[str, Callable[[np.ndarray], bytes]] = {"F16": _to_f16, "Q8_0": _to_q8_0}

@@ -1,21 +1,12 @@
-"""Load tests with Locust: users that stream one answer after the other, more of them step by step.
-
-Locust patches sockets and TLS when it is imported, so it runs as a process of its own (`locustfile.py`).
-"""
+"""Load tests of a language model: Locust's users stream one answer after the other, more of them step by step."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from course_lib.llm.errors import LLMError
 from course_lib.llm.servers.timing import Latencies, Timing, summarise
+from course_lib.loadtest import locust_runner
 
 __all__ = ["Step", "curve"]
 
@@ -67,41 +58,16 @@ def curve(
 
     Raises
     ------
+    LoadTestError
+        Locust failed.
     LLMError
-        Locust failed, or a step got no answer.
+        A step got no answer.
     """
-    settings = {
-        "LLM_MODEL": model,
-        "LLM_STEPS": ",".join(map(str, users)),
-        "LLM_STEP_S": str(step_s),
-        "LLM_TOKENS": str(max_tokens),
-    }
-    seen = _locust(url, settings, list(prompts))
-    steps = []
-    for number, count in enumerate(users):
-        asked = [Timing(sent, tuple(times)) for step, sent, times in seen if step == number]
-        steps.append(Step(count, summarise(asked)))
-    return steps
-
-
-def _locust(url: str, settings: dict[str, str], prompts: list[str]) -> list[tuple[int, float, list[float]]]:
-    """Run Locust, and return for every request its step, when it was sent, and when its tokens came."""
-    with tempfile.TemporaryDirectory(prefix="locust-") as scratch:
-        folder = Path(scratch)
-        (folder / "prompts.json").write_text(json.dumps(prompts))
-        settings |= {"LLM_PROMPTS": str(folder / "prompts.json"), "LLM_OUT": str(folder / "seen.json")}
-        command = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--host", url]
-        command += ["--stop-timeout", str(_PATIENCE_S), "--locustfile"]
-        command += [str(Path(__file__).with_name("locustfile.py"))]
-        done = subprocess.run(
-            command, env=os.environ | settings, capture_output=True, text=True, check=False, cwd=scratch, timeout=600
-        )
-        out = folder / "seen.json"
-        if not out.exists():
-            raise LLMError(
-                f"Locust failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}",
-                expected="a load test from start to end",
-                next_step="check that the server runs, and that Locust is installed",
-            )
-        seen: list[tuple[int, float, list[float]]] = json.loads(out.read_text())
-        return seen
+    body = {"model": model, "max_tokens": max_tokens, "temperature": 0.0, "stream": True, "ignore_eos": True}
+    bodies = [body | {"messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+    plan = {"path": "/chat/completions", "bodies": bodies}
+    seen = locust_runner.run("Reader", url, users, step_s=step_s, plan=plan, patience_s=_PATIENCE_S)
+    return [
+        Step(count, summarise([Timing(sent, tuple(sent + time for time in times)) for sent, times in asked]))
+        for count, asked in zip(users, seen, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The one seam to Evidently: its data-drift preset as plain values. Importing it takes seconds, so it is late."""
+"""An adapter of Evidently: its data-drift preset as plain values. Importing it takes seconds, so it is late."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What the desk knows of its model beside what the API counts: drift, quality, labels; as Prometheus metrics."""
+"""A Prometheus exporter of what the API cannot count: drift, quality on landed flights, and labels."""
 
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 from typing import Any, Self
 
 from course_lib.monitoring.drift import DriftReport
@@ -58,9 +57,7 @@ class Exporter:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from course_lib import plots
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -28,12 +30,7 @@ def detector_figure(
     promised
         The false-alarm rate that was promised, drawn as a dotted line.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style(width=9.0, height=3.4):
-        figure, (left, right) = plt.subplots(1, 2)
+    with plots.subplots(1, 2, width=9.0, height=3.4) as (figure, (left, right)):
         panels: list[tuple[Any, Mapping[str, Mapping[Any, float]]]] = [(left, false_alarms), (right, power)]
         for axes, found in panels:
             for (name, points), marker in zip(found.items(), plots.MARKERS, strict=False):
@@ -43,7 +40,6 @@ def detector_figure(
         left.axhline(promised, color="0.4", linewidth=1, linestyle=":")
         left.set(xlabel="number of features", ylabel="share of quiet windows that alarm (0–1)", title="False alarms")
         right.set(xlabel="shift of one feature (σ)", ylabel="share of shifted windows found (0–1)", title="Power")
-    plt.close(figure)
     return figure
 
 
@@ -63,12 +59,7 @@ def alert_figure(
     ylabel, title
         What the signal is, and what the figure shows.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style(height=3.2):
-        figure, axes = plt.subplots()
+    with plots.subplots(height=3.2) as (figure, axes):
         if points:
             times, values = zip(*points, strict=True)
             axes.step(times, values, where="post", marker="o", markersize=3)
@@ -77,5 +68,4 @@ def alert_figure(
             axes.axvline(at, color=colour, linewidth=1.4, linestyle=line, label=name)
         axes.set(xlabel="time (s)", ylabel=ylabel, title=title)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    plt.close(figure)
     return figure

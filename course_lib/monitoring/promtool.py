@@ -1,4 +1,4 @@
-"""The one place that calls promtool and amtool: rules are checked and unit-tested without a server."""
+"""Unit tests of alert rules with promtool, which needs no server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from course_lib.errors import EngineError, MonitoringError
+from course_lib import engines
+from course_lib.errors import MonitoringError
 from course_lib.monitoring.rules import Rule, as_yaml
 
-__all__ = ["available", "check_rules", "unit_test"]
+__all__ = ["available", "unit_test"]
 
 
 def available() -> bool:
@@ -19,20 +20,7 @@ def available() -> bool:
     return shutil.which("promtool") is not None
 
 
-def check_rules(text: str) -> str:
-    """Check a rule file's text and return what promtool says.
-
-    Raises
-    ------
-    MonitoringError
-        It is wrong; promtool's words are in the message.
-    """
-    return _run("promtool", ["check", "rules", "rules.yml"], {"rules.yml": text})
-
-
-def unit_test(
-    rules: Sequence[Rule], series: Mapping[str, str], expected: Mapping[str, Mapping[int, bool]], *, interval_s: int = 1
-) -> str:
+def unit_test(rules: Sequence[Rule], series: Mapping[str, str], expected: Mapping[str, Mapping[int, bool]]) -> str:
     """Unit-test rules: feed series to them, and say when each alert must be firing.
 
     Parameters
@@ -40,11 +28,9 @@ def unit_test(
     rules
         Rules under test.
     series
-        Values by series, in promtool's notation: ``{"desk_auc": "0.7x5 0.5x20"}``.
+        Values by series, one a second, in promtool's notation: ``{"desk_auc": "0.7x5 0.5x20"}``.
     expected
         By name of the alert: seconds after the start, and whether it must be firing then.
-    interval_s
-        Seconds between two values.
 
     Raises
     ------
@@ -63,34 +49,30 @@ def unit_test(
             moments.append(entry | ({"exp_alerts": [alert]} if firing else {}))
     test = {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": f"{interval_s}s",
+        "evaluation_interval": "1s",
         "tests": [
             {
-                "interval": f"{interval_s}s",
+                "interval": "1s",
                 "input_series": [{"series": name, "values": values} for name, values in series.items()],
                 "alert_rule_test": moments,
             }
         ],
     }
     files = {"rules.yml": as_yaml(rules), "test.yml": yaml.safe_dump(test, sort_keys=False)}
-    return _run("promtool", ["test", "rules", "test.yml"], files)
+    return _promtool(["test", "rules", "test.yml"], files)
 
 
-def _run(tool: str, arguments: Sequence[str], files: Mapping[str, str]) -> str:
-    if shutil.which(tool) is None:
-        raise EngineError(
-            f"{tool} was not found on this machine.",
-            expected="Debian's packages prometheus and prometheus-alertmanager",
-            next_step="run `make engines`; without it the rules are only played in Python",
-        )
+def _promtool(arguments: Sequence[str], files: Mapping[str, str]) -> str:
+    engines.require("promtool")
+    command = ["promtool", *arguments]
     with tempfile.TemporaryDirectory(prefix="course-promtool-") as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text)
-        done = subprocess.run([tool, *arguments], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
     said = (done.stdout + done.stderr).strip()
     if done.returncode:
         raise MonitoringError(
-            f"{tool} refused it:\n{said}",
+            f"promtool refused it:\n{said}",
             expected="rules that parse and pass their tests",
             next_step="correct the line it names",
         )

@@ -1,4 +1,4 @@
-"""How good the served predictions were: with labels that come late, without any, and against an error budget."""
+"""Quality of the served predictions: with labels that come late, without any, and against an error budget."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from course_lib import data
 from course_lib.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def as_known(served: pd.DataFrame, moment: pd.Timestamp | str) -> pd.DataFrame:
             expected="a label time after the scheduled departure, both in UTC",
             next_step="correct the times before computing anything from them",
         )
-    now = _utc(moment)
+    now = data.utc(moment)
     seen = served[served["sched_dep"] <= now]
     known = seen["label_known_at"] <= now
     return seen.assign(late=seen["late"].where(known, pd.NA), label_known_at=seen["label_known_at"].where(known))
@@ -96,7 +97,7 @@ def performance(
     import pandas as pd
     from sklearn.metrics import roc_auc_score
 
-    end = _utc(moment) - pd.Timedelta(hours=settle_hours)
+    end = data.utc(moment) - pd.Timedelta(hours=settle_hours)
     seen = as_known(served, moment)
     window = seen[(seen["sched_dep"] > end - pd.Timedelta(days=days)) & (seen["sched_dep"] <= end)]
     known = window[window["late"].notna()]
@@ -191,10 +192,3 @@ class ErrorBudget:
     def burn_rate(self) -> float:
         """How fast it is spent: 1 uses it up exactly at the end of the period."""
         return self.bad / self.allowed if self.total else 0.0
-
-
-def _utc(moment: pd.Timestamp | str) -> pd.Timestamp:
-    import pandas as pd
-
-    stamp = pd.Timestamp(moment)
-    return stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")

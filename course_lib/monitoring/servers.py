@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from course_lib import processes
@@ -20,15 +17,15 @@ from course_lib.monitoring.rules import Rule, as_yaml
 
 __all__ = ["Alertmanager", "Prometheus", "alertmanager_config", "available", "prometheus_config"]
 
+_EVERY_S = 0.5  # between two scrapes, and between two evaluations of the rules
+
 
 def available() -> bool:
     """Whether Prometheus and Alertmanager are both on this machine."""
     return all(shutil.which(program) for program in ("prometheus", "prometheus-alertmanager"))
 
 
-def prometheus_config(
-    targets: Mapping[str, str], *, alertmanager: str | None = None, every_s: float = 0.5
-) -> dict[str, Any]:
+def prometheus_config(targets: Mapping[str, str], *, alertmanager: str | None = None) -> dict[str, Any]:
     """Return Prometheus' configuration as data.
 
     Parameters
@@ -37,10 +34,8 @@ def prometheus_config(
         ``host:port`` to scrape, by job name.
     alertmanager
         ``host:port`` that alerts are sent to.
-    every_s
-        Seconds between scrapes, and between evaluations of the rules.
     """
-    every = f"{round(every_s * 1000)}ms"
+    every = f"{round(_EVERY_S * 1000)}ms"
     config: dict[str, Any] = {
         "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "scrape_configs": [
@@ -65,48 +60,33 @@ def alertmanager_config(webhook: str) -> dict[str, Any]:
     }
 
 
-class _Tool:
-    """A server of the Prometheus family with a folder of its own."""
+class _Tool(processes.Server):
+    """A server of the Prometheus family, with its configuration and data in its own folder."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.port = processes.free_port()
-        self._folder = tempfile.TemporaryDirectory(prefix="course-monitoring-")
-        self.folder = Path(self._folder.name)
-        self._server: processes.Server | None = None
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        return f"http://127.0.0.1:{self.port}"
+    def __init__(self, name: str, program: str, config: dict[str, Any], options: Mapping[str, str]) -> None:
+        super().__init__(name, [program], port=processes.free_port(), ready_path="/-/ready", timeout=20)
+        self._config, self._options = config, options
 
     @property
     def address(self) -> str:
         """``host:port``."""
         return f"127.0.0.1:{self.port}"
 
-    def _launch(self, command: Sequence[str | Path]) -> None:
-        if shutil.which(str(command[0])) is None:
+    def start(self) -> Self:
+        """Start it and wait until it is ready."""
+        import yaml
+
+        program = self.command[0]
+        if shutil.which(program) is None:
             raise EngineError(
                 f"{self.name} was not found on this machine.",
-                expected=f"the program {command[0]}",
+                expected=f"the program {program}",
                 next_step="run `make engines`; without it `monitoring.play` evaluates the rules in Python",
             )
-        self._server = processes.Server(
-            self.name, command, port=self.port, ready_path="/-/ready", cwd=self.folder, timeout=20
-        )
-        self._server.start().wait_ready()
-
-    def stop(self) -> None:
-        """Stop the server and remove its data."""
-        if self._server is not None:
-            self._server.stop(grace=2.0)
-        self._folder.cleanup()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        (self.folder / "config.yml").write_text(yaml.safe_dump(self._config))
+        options = {"config.file": "config.yml", "web.listen-address": self.address, "log.level": "warn"}
+        self.command = [program, *(f"--{name}={value}" for name, value in {**options, **self._options}.items())]
+        return super().start().wait_ready()
 
     def _get(self, path: str, **query: str) -> Any:
         address = f"{self.url}{path}{'?' + urllib.parse.urlencode(query) if query else ''}"
@@ -132,29 +112,8 @@ class Alertmanager(_Tool):
     """Groups alerts, silences repeats, and calls the webhook: again and again, if it is down."""
 
     def __init__(self, webhook: str) -> None:
-        super().__init__("Alertmanager")
-        self._webhook = webhook
-
-    def start(self) -> Self:
-        """Start it and wait until it is ready."""
-        import yaml
-
-        config = self.folder / "alertmanager.yml"
-        config.write_text(yaml.safe_dump(alertmanager_config(self._webhook)))
-        self._launch(
-            [
-                "prometheus-alertmanager",
-                f"--config.file={config}",
-                f"--storage.path={self.folder / 'data'}",
-                f"--web.listen-address={self.address}",
-                "--cluster.listen-address=",  # alone: no gossip on other addresses
-                "--log.level=warn",
-            ]
-        )
-        return self
-
-    def __enter__(self) -> Self:
-        return self.start()
+        alone = {"storage.path": "data", "cluster.listen-address": ""}  # no gossip on other addresses
+        super().__init__("Alertmanager", "prometheus-alertmanager", alertmanager_config(webhook), alone)
 
 
 @dataclass(frozen=True)
@@ -177,44 +136,21 @@ class Prometheus(_Tool):
         Alert rules; may be empty.
     alertmanager
         Where alerts go, ``host:port``.
-    every_s
-        Seconds between scrapes.
     """
 
     def __init__(
-        self,
-        targets: Mapping[str, str],
-        rules: Sequence[Rule] = (),
-        *,
-        alertmanager: str | None = None,
-        every_s: float = 0.5,
+        self, targets: Mapping[str, str], rules: Sequence[Rule] = (), *, alertmanager: str | None = None
     ) -> None:
-        super().__init__("Prometheus")
-        self._config = prometheus_config(targets, alertmanager=alertmanager, every_s=every_s)
-        self._rules = as_yaml(rules, interval_s=every_s) if rules else None
+        config = prometheus_config(targets, alertmanager=alertmanager)
+        super().__init__("Prometheus", "prometheus", config, {"storage.tsdb.path": "data"})
+        self._rules = as_yaml(rules, interval_s=_EVERY_S) if rules else None
 
     def start(self) -> Self:
         """Start it and wait until it is ready."""
-        import yaml
-
         if self._rules:
             (self.folder / "rules.yml").write_text(self._rules)
             self._config["rule_files"] = ["rules.yml"]
-        config = self.folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump(self._config))
-        self._launch(
-            [
-                "prometheus",
-                f"--config.file={config}",
-                f"--storage.tsdb.path={self.folder / 'data'}",
-                f"--web.listen-address={self.address}",
-                "--log.level=warn",
-            ]
-        )
-        return self
-
-    def __enter__(self) -> Self:
-        return self.start()
+        return super().start()
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return the series of an expression now: labels and value.

@@ -1,4 +1,4 @@
-"""How far two samples of one feature are apart: PSI, Kolmogorov–Smirnov, rank sum, Wasserstein, χ².
+"""Two-sample statistics, how far two samples of one feature are apart: PSI, Kolmogorov–Smirnov, rank sum, χ².
 
 A p-value says whether a difference is more than chance; a distance says whether it is large. Large samples make every
 difference significant and small ones every distance noisy, so a detector needs both.

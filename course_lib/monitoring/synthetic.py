@@ -1,4 +1,4 @@
-"""Planted truth: samples in which we know what changed, because we changed it. A detector is measured only on these."""
+"""Synthetic drift: samples in which we know what changed, because we changed it. Detectors are measured on these."""
 
 from __future__ import annotations
 

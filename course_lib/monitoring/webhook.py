@@ -1,17 +1,15 @@
-"""A webhook that loses nothing: what arrives is on disk before it is answered, and kept until it is dealt with."""
+"""A durable webhook receiver: what arrives is on disk before it is answered, and kept until it is dealt with."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from course_lib.errors import MonitoringError
@@ -93,9 +91,7 @@ class Inbox:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -163,7 +159,7 @@ class Inbox:
                 self._done.add(entry["done"])
 
 
-def post(url: str, notice: Mapping[str, Any], *, timeout: float = 5.0) -> None:
+def post(url: str, notice: Mapping[str, Any]) -> None:
     """Deliver one alert as Alertmanager would: for machines without it.
 
     Parameters
@@ -172,8 +168,6 @@ def post(url: str, notice: Mapping[str, Any], *, timeout: float = 5.0) -> None:
         The webhook.
     notice
         ``name``, ``status``, ``starts_at`` and, if wanted, ``summary`` and ``labels``.
-    timeout
-        Seconds to wait.
 
     Raises
     ------
@@ -191,9 +185,9 @@ def post(url: str, notice: Mapping[str, Any], *, timeout: float = 5.0) -> None:
     body = json.dumps({"version": "4", "alerts": [alert]}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310
             return
-    except (OSError, urllib.error.HTTPError) as error:
+    except OSError as error:
         raise MonitoringError(
             f"The webhook {url} did not take the alert {notice['name']}: {error}",
             expected="status 200",

@@ -1,12 +1,13 @@
-"""How long an answer takes, from one row to ten thousand: where an exported model is faster, and where it is not."""
+"""Latency benchmark, from one row to ten thousand: where an exported model is faster, and where it is not."""
 
 from __future__ import annotations
 
-import time
+import statistics
+import timeit
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from course_lib import features
+from course_lib import features, plots
 from course_lib.packaging.scoring import Scorer
 
 if TYPE_CHECKING:
@@ -22,12 +23,7 @@ def median_seconds(call: Callable[[], object], *, repeats: int = 9) -> float:
     The median, because single calls are disturbed by whatever else the machine does.
     """
     call()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    return statistics.median(timeit.repeat(call, number=1, repeat=repeats))
 
 
 def latencies(
@@ -62,12 +58,7 @@ def latencies(
 
 def latency_figure(table: pd.DataFrame) -> Figure:
     """Draw :func:`latencies` on logarithmic axes, the ratio beside each pair of points."""
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style():
-        figure, axes = plt.subplots()
+    with plots.subplots() as (figure, axes):
         for name, marker in zip(("scikit-learn", "ONNX Runtime"), plots.MARKERS, strict=False):
             axes.plot(table.index, table[name], marker=marker, label=name)
         for count, row in table.iterrows():
@@ -76,19 +67,14 @@ def latency_figure(table: pd.DataFrame) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel="rows in one call", ylabel="time of one call (ms)")
         axes.set_title("What ONNX Runtime saves is the overhead of a call, not the work on the rows")
         axes.legend()
-    plt.close(figure)
     return figure
 
 
 def differences_figure(**gaps: Any) -> Figure:
     """Draw sorted absolute differences of probabilities, one line per export given by name."""
-    import matplotlib.pyplot as plt
     import numpy as np
 
-    from course_lib import plots
-
-    with plots.style():
-        figure, axes = plt.subplots()
+    with plots.subplots() as (figure, axes):
         for name, gap in gaps.items():
             ordered = np.sort(np.maximum(np.asarray(gap, dtype=float), 1e-9))[::-1]
             axes.plot(np.arange(1, len(ordered) + 1) / len(ordered), ordered, label=name.replace("_", " "))
@@ -96,5 +82,4 @@ def differences_figure(**gaps: Any) -> Figure:
         axes.set(ylabel="|exported − pipeline| (probability)")
         axes.set_title("An export that rounds, and one that sends flights to the wrong leaf")
         axes.legend(loc="center left")
-    plt.close(figure)
     return figure

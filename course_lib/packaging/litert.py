@@ -63,8 +63,6 @@ class LiteScorer:
     ----------
     model
         The bytes of a ``.tflite`` file with one input and one output.
-    threads
-        Threads inside one call.
 
     Raises
     ------
@@ -74,7 +72,7 @@ class LiteScorer:
         LiteRT is not installed.
     """
 
-    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+    def __init__(self, model: bytes) -> None:
         interpreter = _package("ai_edge_litert.interpreter")
         if model[4:8] != b"TFL3":
             raise BundleError(
@@ -86,7 +84,7 @@ class LiteScorer:
             # The kernels of LiteRT itself: the optional ones of XNNPACK gain nothing on a network this small.
             plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             self._interpreter = interpreter.Interpreter(
-                model_content=model, num_threads=threads, experimental_op_resolver_type=plain
+                model_content=model, num_threads=1, experimental_op_resolver_type=plain
             )
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:

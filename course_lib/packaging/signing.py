@@ -1,4 +1,4 @@
-"""Who made a bundle: Ed25519 signatures (RFC 8032), so that whoever can check a bundle still cannot make one."""
+"""Ed25519 signatures of bundles (RFC 8032), so that whoever can check a bundle still cannot make one."""
 
 from __future__ import annotations
 

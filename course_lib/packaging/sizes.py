@@ -1,4 +1,4 @@
-"""What a packaged model weighs, and what really makes it lighter.
+"""Model sizes: what a packaged model weighs, and what really makes it lighter.
 
 Dynamic quantisation stores the weights of matrix products as 8-bit integers. A tree ensemble has no matrix products:
 ONNX Runtime's quantiser leaves it as it is, and so do its float16 converters. What shrinks a tree ensemble is fewer

@@ -1,4 +1,4 @@
-"""Where bundles wait: beside the run that made them, in the artifact store, found through the registry's aliases."""
+"""The artifact store of bundles: beside the run that made them, found through the registry's aliases."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def publish(store: Store, bundle: Path, *, public_key: str | None = None) -> str
     return place
 
 
-def fetch(
-    store: Store, which: str | int, folder: Path, *, name: str = "late-flights", public_key: str | None = None
-) -> Path:
+def fetch(store: Store, which: str | int, folder: Path, *, public_key: str | None = None) -> Path:
     """Fetch the bundle of the version that an alias or a number points to, and check it.
 
     Parameters
@@ -46,8 +44,6 @@ def fetch(
         Alias such as ``champion``, or version number.
     folder
         Existing folder to put it in.
-    name
-        Registered model name.
     public_key
         Key that must have signed it; see :func:`course_lib.packaging.open_bundle`.
 
@@ -65,13 +61,13 @@ def fetch(
 
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # five small files
 
-    version = registry.resolve(store, which, name=name)
+    version = registry.resolve(store, which)
     try:
         with tracking.guard(store):
             found = Path(store.client().download_artifacts(version.run_id, f"bundles/{version.number}", str(folder)))
     except (TrackingError, OSError) as error:
         raise BundleError(
-            f"Version {version.number} of {name!r} has no bundle in the artifact store.",
+            f"Version {version.number} of {version.name!r} has no bundle in the artifact store.",
             expected="a version whose bundle was published",
             next_step="build it with `packaging.build_bundle` and store it with `packaging.publish`",
         ) from error

@@ -1,4 +1,4 @@
-"""After the nine notebooks: three practice projects, each started with a command and graded by the course.
+"""After the notebooks: three practice projects, each started with a command and graded by the course.
 
 ``python -m course_lib.projects start model-api DIR`` writes a starting repository; ``python -m autograder project DIR``
 says, requirement by requirement, what holds.

@@ -1,4 +1,4 @@
-"""An alarm drill: a decayed model, a real alert, a webhook, a training, a promotion; and everything stopped again."""
+"""An alert-to-retrain demo: a decayed model, a real alert, a webhook, a training, a promotion; all stopped again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from course_lib import monitoring, processes, registry, training
 from course_lib.errors import EngineError
 from course_lib.monitoring import servers
+from course_lib.monitoring.drift import DriftReport
 from course_lib.monitoring.quality import performance
 from course_lib.retraining.loop import Outcome, challenge
 from course_lib.retraining.service import Entry, RetrainingService
@@ -93,7 +94,7 @@ def drill(store: Store, flights: pd.DataFrame, folder: Path, *, moment: pd.Times
         for body in bodies:
             rollout.ask(api.url, body)
         exporter.saw_performance(seen)
-        exporter._drifted.set(0)
+        exporter.saw_drift(DriftReport(len(known), ()))
         watcher.until(lambda: any(entry.promoted is not None for entry in service.entries))
         events = watcher.events(began) | {"model decided": watcher.finished - began}
         return watcher.report(began, events, service.entries)

@@ -1,4 +1,4 @@
-"""The year under a policy: played week by week, with nothing known before its time.
+"""A backtest of a retraining policy: the year played week by week, with nothing known before its time.
 
 A policy sees only what was known at the moment it decides: predictions as they were served, and labels of flights that
 had landed. The replay plays the year with that rule, so a policy that peeks cannot look good.
@@ -95,8 +95,7 @@ def replay(
     """
     import pandas as pd
 
-    begin = pd.Timestamp(start)
-    begin = begin.tz_localize("UTC") if begin.tzinfo is None else begin
+    begin = data.utc(start)
     judge, days = _judge(policy, window_days)
     frame = frame.loc[:, frame.columns.isin(_PLAYED)]  # each week copies rows: carry no column that nobody reads
     (model, _), trained_at = _fit(frame, begin, config), begin

@@ -1,4 +1,4 @@
-"""One turn of the wheel: train a challenger on what is known, judge it on newer flights, promote it or not."""
+"""Champion and challenger: train a challenger on what is known, judge it on newer flights, promote it or not."""
 
 from __future__ import annotations
 
@@ -78,8 +78,7 @@ def challenge(
     """
     import pandas as pd
 
-    now = pd.Timestamp(moment)
-    now = now.tz_localize("UTC") if now.tzinfo is None else now
+    now = data.utc(moment)
     split = now - pd.Timedelta(days=judge_days)
     settings = config or training.TrainingConfig()
     known = data.labelled(frame, as_of=now)

@@ -1,4 +1,4 @@
-"""When a model is trained again, and why: a policy looks at what is known about the model in service."""
+"""The retraining policy: when a model is trained again, and why, from what is known about the model in service."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _named(step: Callable[P, R]) -> Callable[P, R]:
 @_named
 def collect(flights: str, *, moment: str) -> int:
     """Write the flights that departed before ``moment`` (UTC) to the Parquet file ``flights``; return how many."""
-    now = _utc(moment)
+    now = data.utc(moment)
     frame = data.flights(range(1, now.month + 1) if now.year == 2013 else range(1, 13))
     seen = frame[frame["sched_dep"] < now]
     if seen.empty:
@@ -118,21 +118,11 @@ STEPS = (collect, validate, train, evaluate, gate, register)
 """The steps, in their order."""
 
 
-def _utc(moment: str) -> pd.Timestamp:
-    import pandas as pd
-
-    try:
-        now = pd.Timestamp(moment)
-    except ValueError as error:
-        raise DataError(f"{moment!r} is no moment.", expected="a date such as 2013-06-01") from error
-    return now.tz_localize("UTC") if now.tzinfo is None else now.tz_convert("UTC")
-
-
 def _split(frame: pd.DataFrame, moment: str, judge_days: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what may be learnt from, and the newer flights that models are judged on; see ``challenge``."""
     import pandas as pd
 
-    now = _utc(moment)
+    now = data.utc(moment)
     begin = now - pd.Timedelta(days=judge_days)
     known = data.labelled(frame, as_of=now)
     judge = known[known["sched_dep"] >= begin]

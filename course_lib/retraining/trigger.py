@@ -1,4 +1,4 @@
-"""From an alert to a decision: not for every alert, not twice in a row, within a budget, and with a reason."""
+"""The retraining trigger: not for every alert, not twice in a row, within a budget, and with a reason."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ obeys the same commands), health-gated, with a sequential stop rule, and a load 
 
 from __future__ import annotations
 
+from course_lib.loadtest.traffic import Sample, Traffic, TrafficReport
 from course_lib.rollout.bluegreen import BlueGreen
 from course_lib.rollout.canary import CanaryReport, Look, release, watch
 from course_lib.rollout.fakes import FAULTS, faulty
 from course_lib.rollout.figures import alarm_figure, evidence_figure, timeline_figure
-from course_lib.rollout.load import Sample, Traffic, TrafficReport
 from course_lib.rollout.proxy import COLOURS, Counts, Proxy
 from course_lib.rollout.sequential import HARMS, Window, Witness, first_alarm, peeking_alarm, simulate
 from course_lib.rollout.simulation import STEPS, Rehearsal, World, rehearse_rollback, rehearse_switch

@@ -1,4 +1,4 @@
-"""Versions that go wrong on purpose, each as a real process of the real service, to prove that a rollout stops them.
+"""Fakes of bad versions, each a real process of the real service, to prove that a rollout stops them.
 
 ``python -m course_lib.rollout.fakes --bundle FOLDER --port N --fault missing-weather``
 """

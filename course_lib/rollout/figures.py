@@ -1,12 +1,13 @@
-"""Figures of a rollout: who answered when, what was lost, and how often a stop rule cries wolf."""
+"""Plots of a rollout: answers a second by model version, false alarms of stop rules, evidence against a canary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from course_lib import plots
+from course_lib.loadtest.traffic import TrafficReport
 from course_lib.rollout.canary import CanaryReport
-from course_lib.rollout.load import TrafficReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,13 +19,9 @@ _BIN = 0.1  # seconds
 
 def timeline_figure(reports: Mapping[str, TrafficReport]) -> Figure:
     """Draw answered requests per second by model version, and failed ones, one panel per report."""
-    import matplotlib.pyplot as plt
     import numpy as np
 
-    from course_lib import plots
-
-    with plots.style(height=2.4 * len(reports) + 0.6):
-        figure, rows = plt.subplots(len(reports), 1, squeeze=False)
+    with plots.subplots(len(reports), 1, squeeze=False, height=2.4 * len(reports) + 0.6) as (figure, rows):
         for axes, (title, report) in zip(rows[:, 0], reports.items(), strict=True):
             end = max((sample.at for sample in report.samples), default=_BIN)
             edges = np.arange(0, end + 2 * _BIN, _BIN)
@@ -37,7 +34,6 @@ def timeline_figure(reports: Mapping[str, TrafficReport]) -> Figure:
             axes.set_title(f"{title}: {report.failed:,} of {report.sent:,} requests failed")
             axes.set_ylim(0, axes.get_ylim()[1] * 1.3)  # room for the legend above the lines
             axes.legend(loc="upper center", ncols=len(report.versions) + 1)
-    plt.close(figure)
     return figure
 
 
@@ -53,12 +49,7 @@ def alarm_figure(alarms: Mapping[str, Sequence[int | None]], *, looks: int, limi
     limit
         False-alarm rate that was promised, drawn as a dotted line.
     """
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style():
-        figure, axes = plt.subplots()
+    with plots.subplots() as (figure, axes):
         for name, found in alarms.items():
             stopped = [sum(a is not None and a <= look for a in found) / len(found) for look in range(looks)]
             axes.step(range(1, looks + 1), stopped, where="post", label=name)
@@ -66,23 +57,16 @@ def alarm_figure(alarms: Mapping[str, Sequence[int | None]], *, looks: int, limi
         axes.set(xlabel="looks at the canary", ylabel="share of good releases stopped (0–1)", ylim=(0, None))
         axes.set_title("Looking again and again makes a 5 % test cry wolf")
         axes.legend()
-    plt.close(figure)
     return figure
 
 
 def evidence_figure(report: CanaryReport, *, alpha: float = 0.05) -> Figure:
     """Draw how the evidence against a canary grew, look by look."""
-    import matplotlib.pyplot as plt
-
-    from course_lib import plots
-
-    with plots.style(height=2.8):
-        figure, axes = plt.subplots()
+    with plots.subplots(height=2.8) as (figure, axes):
         axes.plot(
             [look.at for look in report.looks], [look.evidence for look in report.looks], marker="o", markersize=3
         )
         axes.axhline(1 / alpha, color="0.5", linewidth=1, linestyle=":")
         axes.set(yscale="log", xlabel="time since the first request (s)", ylabel="evidence against the canary")
         axes.set_title(f"{report.outcome} after {len(report.looks)} looks (dotted: {1 / alpha:.0f} to 1)")
-    plt.close(figure)
     return figure

@@ -9,10 +9,7 @@ from __future__ import annotations
 import csv
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from course_lib import processes
@@ -83,8 +80,6 @@ class Proxy:
     ----------
     engine
         ``haproxy``, ``python``, or ``auto``: HAProxy where it is installed.
-    port
-        Port to listen on; by default a free one.
 
     Raises
     ------
@@ -98,7 +93,7 @@ class Proxy:
     ...     proxy.set_state("blue", "ready")
     """
 
-    def __init__(self, engine: Literal["auto", "haproxy", "python"] = "auto", *, port: int | None = None) -> None:
+    def __init__(self, engine: Literal["auto", "haproxy", "python"] = "auto") -> None:
         found = None if engine == "python" else ENGINES["haproxy"].probe()
         if engine == "haproxy" and found is None:
             raise EngineError(
@@ -109,10 +104,10 @@ class Proxy:
         self.engine = f"HAProxy {found}" if found else "the course's Python proxy (HAProxy was not found)"
         if engine == "python":
             self.engine = "the course's Python proxy"
-        self._scratch = tempfile.TemporaryDirectory(prefix="course-proxy-")
-        self._socket = Path(self._scratch.name) / "api.sock"  # short: a socket's path may have 107 bytes
-        self.port = port or processes.free_port()
-        self._server = processes.Server("The proxy", self._command(bool(found)), port=self.port, ready_path=_ALIVE)
+        self.port = processes.free_port()
+        self._server = processes.Server("The proxy", (), port=self.port, ready_path="/proxy-alive")
+        self._socket = self._server.folder / "api.sock"  # short: a socket's path may have 107 bytes
+        self._server.command = self._command(haproxy=found is not None)
 
     @property
     def url(self) -> str:
@@ -127,7 +122,6 @@ class Proxy:
     def stop(self) -> None:
         """Stop the proxy."""
         self._server.stop()
-        self._scratch.cleanup()
 
     def point(self, colour: str, port: int) -> None:
         """Let a slot stand for the server on ``port`` of the loopback address. The slot must be out of service."""
@@ -180,21 +174,16 @@ class Proxy:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _command(self, haproxy: bool) -> list[str]:
+    def _command(self, *, haproxy: bool) -> list[str]:
         if not haproxy:
             module = [sys.executable, "-m", "course_lib.rollout.fallback_proxy"]
             return [*module, "--port", str(self.port), "--socket", str(self._socket)]
-        config = Path(self._scratch.name) / "haproxy.cfg"
+        config = self._server.folder / "haproxy.cfg"
         config.write_text(_CONFIG.format(socket=self._socket, port=self.port))
         return ["haproxy", "-db", "-f", str(config)]
-
-
-_ALIVE = "/proxy-alive"
 
 
 def _known(colour: str) -> str:

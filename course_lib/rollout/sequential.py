@@ -1,4 +1,4 @@
-"""A stop rule for canaries that may be looked at after every request, without crying wolf.
+"""A sequential test for canaries, which may be looked at after every request without crying wolf.
 
 A fixed-size test (a z test, Fisher's test) keeps its false-alarm rate for *one* look. Looked at again and again until
 it says yes, it says yes far too often: "peeking". The rule here is built from e-values, which allow any number of

@@ -1,4 +1,4 @@
-"""A rehearsal: switches and rollbacks played on paper, against a server that behaves as a script says.
+"""A simulation of switches and rollbacks: both played on paper, against a server that behaves as a script says.
 
 It counts the requests that a real one would lose, so a policy can be judged in microseconds before it is let loose on
 processes. Time runs in ticks; new requests arrive in every tick, and each takes some ticks to answer.

@@ -1,4 +1,4 @@
-"""Many switches in a row under load, counted: the measurement behind "zero failed requests"."""
+"""A soak test, many switches in a row under load, counted: the measurement behind "zero failed requests"."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.errors import RolloutError
+from course_lib.loadtest.traffic import Traffic, TrafficReport
 from course_lib.rollout.bluegreen import BlueGreen
-from course_lib.rollout.load import Traffic, TrafficReport
 from course_lib.rollout.proxy import Proxy
 
 __all__ = ["Endurance", "swap_under_load"]
@@ -44,10 +44,9 @@ def swap_under_load(
     *,
     swaps: int = 50,
     fresh_every: int = 5,
-    connections: int = 4,
     requests_between: int = 50,
 ) -> Endurance:
-    """Move the traffic ``swaps`` times between two versions while clients keep asking.
+    """Move the traffic ``swaps`` times between two versions while four clients keep asking.
 
     Parameters
     ----------
@@ -59,8 +58,6 @@ def swap_under_load(
         Number of switches.
     fresh_every
         Start a new process for every n-th switch; 1 for each of them.
-    connections
-        Clients, each with one request on its way.
     requests_between
         Requests that must end between two switches.
 
@@ -73,7 +70,7 @@ def swap_under_load(
         desk.deploy(bundles[0])
         desk.deploy(bundles[1])
         number, fresh = 1, 0
-        with Traffic(proxy.url + "/predict", flights, connections=connections, pause=0.0) as traffic:
+        with Traffic(proxy.url + "/predict", flights, connections=4, pause=0.0) as traffic:
             for swap in range(swaps):
                 number = 1 - number
                 starts = (swap + 1) % fresh_every == 0

@@ -1,4 +1,4 @@
-"""What a switch is made of: how a version is started, what is known about it, and how it went."""
+"""Values of a switch: how a version is started, what is known about it, and how it went."""
 
 from __future__ import annotations
 

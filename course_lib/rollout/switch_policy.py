@@ -1,4 +1,4 @@
-"""What to do next in a switch: a pure function from what is seen to one action, so that it can be rehearsed and graded.
+"""The switch policy: a pure function from what is seen to one action, so that it can be simulated and graded.
 
 The hands (start a process, ask ``/ready``, command the proxy) are in ``bluegreen``; this is the head.
 """

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from course_lib import lazy
 
 if TYPE_CHECKING:
+    from course_lib import loadtest as loadtest, sse as sse
+    from course_lib.loadtest import locust_runner as locust_runner
     from course_lib.serving import (
         asgi_client as asgi_client,
         baseline as baseline,
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
         client as client,
         fakes as fakes,
         figures as figures,
-        loadtest as loadtest,
-        locust_runner as locust_runner,
         model as model,
         triton as triton,
         virtual_clock as virtual_clock,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         schemas as schemas,
         server as server,
         settings as settings,
-        sse as sse,
         telemetry as telemetry,
     )
     from course_lib.serving.api.app import create_app as create_app

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from course_lib.serving.api import sse
+from course_lib import sse
 from course_lib.serving.asgi_client import Answer, Caller, hosted, request
 from course_lib.serving.errors import ServingError
 
@@ -50,7 +50,7 @@ class Desk:
             if reply.status_code != 200:
                 reply.read()
                 raise _refused(reply)
-            yield from sse.decode(reply.iter_lines())
+            yield from sse.decode(reply.iter_bytes())
 
     def ready(self) -> bool:
         """Return whether the service takes traffic; ``False`` also when it cannot be reached."""

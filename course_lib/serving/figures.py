@@ -1,11 +1,11 @@
-"""The figures of serving: latency against load, and what company costs and saves."""
+"""Plots of serving: latency against offered load, and the cost of a model call against its batch size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from course_lib.serving.loadtest import Load
+from course_lib.loadtest.results import Load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What a Deployment says about its own updates, with Kubernetes' defaults filled in."""
+"""The update settings of a Deployment, with Kubernetes' defaults filled in."""
 
 from __future__ import annotations
 

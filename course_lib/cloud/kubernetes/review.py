@@ -1,4 +1,4 @@
-"""What a schema cannot see: manifests that are valid and lose requests, get evicted, or block a node's maintenance."""
+"""Review of manifests for what a schema cannot see: lost requests, evictions, a node's maintenance that is blocked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Kubernetes manifests as plain dicts, checked against Kubernetes' own schemas and against what schemas cannot see.
+"""Kubernetes manifests as plain dicts, checked against Kubernetes' own schemas.
 
-Three checks: :func:`validate` (is it a manifest at all?), :func:`review` (would it behave?) and
-:func:`course_lib.cloud.kubernetes.rolling.simulate_rollout` (what do users notice of an update?). None of them needs a
-cluster.
+The first of three checks (is it a manifest at all?). The others are :func:`.review.review` (would it behave?) and
+:func:`.rolling.simulate_rollout` (what do users notice of an update?). None of them needs a cluster.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_lib.cloud.errors import CloudError
-from course_lib.cloud.kubernetes.manifests import Manifest, api, vllm
-from course_lib.cloud.kubernetes.review import REVIEW_RULES, Finding, review
 
-__all__ = ["REVIEW_RULES", "Finding", "Manifest", "api", "review", "validate", "vllm"]
+__all__ = ["validate"]
 
 
 def validate(manifests: Sequence[Mapping[str, Any]], *, version: str = "") -> list[str]:

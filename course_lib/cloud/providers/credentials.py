@@ -1,4 +1,4 @@
-"""Which cloud is meant: an emulator on this machine, or the real one, and that only after two deliberate acts.
+"""Credentials of a cloud: of an emulator on this machine, or of the real one, and that only after two deliberate acts.
 
 Clients of an emulator get dummy keys and a loopback address, and read nothing of this machine: no environment variable,
 no file in the home folder, no proxy, no metadata service. So a laptop that is logged in to a company's account cannot

@@ -1,4 +1,4 @@
-"""A stand-in for Azure Blob Storage where Azurite cannot run: the part of its REST protocol that the course uses.
+"""A fake of Azure Blob Storage where Azurite cannot run: the part of its REST protocol that the course uses.
 
 Containers, block blobs in one piece, lists in pages, ETags and conditional writes; everything in memory, on loopback.
 It does not check signatures, and knows no leases, snapshots, tiers or blocks: what it does not know gets a 501.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,14 +23,13 @@ PATHS = {"/ping": "/ready", "/invocations": "/predict/batch"}
 class SageMakerPaths:
     """An ASGI application that answers SageMaker's paths with those of another application."""
 
-    def __init__(self, app: FastAPI, paths: Mapping[str, str] = PATHS) -> None:
+    def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._paths = dict(paths)
         self.state: Any = app.state  # what `serving.server.run` drains at a signal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on under its other path."""
-        path = self._paths.get(scope.get("path", ""))
+        path = PATHS.get(scope.get("path", ""))
         if path is not None:
             scope = {**scope, "path": path, "raw_path": path.encode()}
         await self._app(scope, receive, send)

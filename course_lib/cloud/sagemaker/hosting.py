@@ -1,4 +1,4 @@
-"""What SageMaker does behind an endpoint, done on this machine: check, fetch, start, ask for health.
+"""Model hosting behind a SageMaker endpoint, done on this machine: check, fetch, start, ask for health.
 
 The emulator keeps SageMaker's books and runs nothing. This module turns an entry of those books into a running
 process, and refuses what AWS would refuse: an image that is not in the registry, a role that SageMaker may not assume

@@ -1,4 +1,4 @@
-"""What is left, and how it goes: everything that carries the project's tag, found and deleted, in every service.
+"""Inventory and deletion of everything that carries the project's tag, in every service.
 
 A tag is the only thing that tells your resources from your neighbour's. Each kind of resource below says how it is
 listed with its tags and how it is deleted; the order is the order of deletion: what serves traffic first, what it was

@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from course_lib.containers.reading.compose import read_compose
@@ -88,9 +87,7 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._run("down", "--volumes", "--timeout", "1")
 
     def _run(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from subprocess import CompletedProcess
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from course_lib.containers.engine.cleanup import LABEL
 from course_lib.containers.engine.results import Mode, Stopped
 from course_lib.errors import EngineError
-from course_lib.processes import LOOPBACK
+from course_lib.processes import LOOPBACK, answers
 
-__all__ = ["Container", "Host", "answers", "start"]
+__all__ = ["Container", "Host", "start"]
 
 
 class Host(Protocol):
@@ -125,9 +122,7 @@ class Container:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         import docker
 
         with contextlib.suppress(docker.errors.NotFound):
@@ -145,12 +140,3 @@ class Container:
         log = self.logs()[-1500:]
         self._container.remove(force=True)
         raise EngineError("The container ended at once.", next_step=f"read its log:\n{log or '(it printed nothing)'}")
-
-
-def answers(url: str) -> bool:
-    """Return whether a GET is answered with a status below 400."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as reply:  # noqa: S310 - loopback
-            return int(reply.status) < 400
-    except (OSError, urllib.error.HTTPError, ValueError):
-        return False

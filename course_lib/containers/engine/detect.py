@@ -17,7 +17,16 @@ from course_lib.containers.engine.plan_engine import PlanEngine
 from course_lib.errors import CourseError, EngineError
 from course_lib.processes import wait_until
 
-__all__ = ["CHOICE", "compose_version", "docker_version", "open_engine", "podman_version", "private_engine"]
+__all__ = [
+    "CHOICE",
+    "compose_version",
+    "docker_runs",
+    "docker_version",
+    "may_start",
+    "open_engine",
+    "podman_version",
+    "private_engine",
+]
 
 CHOICE = "COURSE_CONTAINERS"  # docker, podman or plan: use this one; anything else: the first that works
 _READY_SECONDS = 20.0
@@ -56,16 +65,27 @@ def open_engine(prefer: str | None = None) -> Engine | PlanEngine:
     return PlanEngine("; ".join(reasons))
 
 
+def docker_runs() -> bool:
+    """Return whether a Docker engine is running that this user may use."""
+    client = docker_client()
+    return client is not None and bool(host := _docker_host(client)) and _answers(host)
+
+
+def may_start(program: str) -> bool:
+    """Return whether this user may start an engine of their own."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which(program) is not None
+
+
 def docker_version() -> str | None:
     """Return the version of the Docker engine that can be used here; ``None`` if there is none."""
     client = docker_client()
-    if client and (host := _docker_host(client)) and _answers(host):
+    if client and docker_runs():
         command = [*client, "version", "--format", "{{.Server.Version}}"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-        return told.stdout.strip() or None
-    if client and _may_start("dockerd"):
-        told = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=False)
-        return told.stdout.split(",")[0].removeprefix("Docker version ").strip() + " (started when needed)"
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        return done.stdout.strip() or None
+    if client and may_start("dockerd"):
+        done = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=False)
+        return done.stdout.split(",")[0].removeprefix("Docker version ").strip() + " (started when needed)"
     return None
 
 
@@ -73,16 +93,16 @@ def podman_version() -> str | None:
     """Return the version of Podman; ``None`` if it is not installed."""
     if shutil.which("podman") is None:
         return None
-    told = subprocess.run(["podman", "--version"], capture_output=True, text=True, timeout=10, check=False)
-    return told.stdout.rpartition(" ")[2].strip() or None
+    done = subprocess.run(["podman", "--version"], capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.rpartition(" ")[2].strip() or None
 
 
 def compose_version() -> str | None:
     """Return the version of Compose, as Docker's plugin or as a program; ``None`` if there is neither."""
     for command in ([*(docker_client() or ["docker"]), "compose"], ["docker-compose"]):
         if shutil.which(command[0]):
-            told = subprocess.run([*command, "version"], capture_output=True, text=True, timeout=20, check=False)
-            if told.returncode == 0 and (found := re.search(r"\d+\.\d+\.\d+", told.stdout)):
+            done = subprocess.run([*command, "version"], capture_output=True, text=True, timeout=20, check=False)
+            if done.returncode == 0 and (found := re.search(r"\d+\.\d+\.\d+", done.stdout)):
                 return found[0]
     return None
 
@@ -95,12 +115,10 @@ def _docker() -> Engine:
     folder = Path(tempfile.mkdtemp(prefix="course-containers-"))
     if host and _answers(host):
         engine = Engine("docker", [*client, "--host", host], host, "it was running already", [], folder)
-    elif _may_start("dockerd"):
+    elif may_start("dockerd"):
         if not image_cache(BASE).exists():
             folder.rmdir()
-            raise _Absent(
-                f"none is running, and no base image was prepared for a private one (see {image_cache(BASE)})"
-            )
+            raise _Absent("none is running, and no base image was prepared for a private one: `make engines` does it")
         engine = _private(client, folder)
     else:
         folder.rmdir()
@@ -117,7 +135,7 @@ def private_engine() -> Engine:
         This user may not start one, Docker is not installed, or it does not start.
     """
     client = docker_client()
-    if client is None or not _may_start("dockerd"):
+    if client is None or not may_start("dockerd"):
         raise EngineError("No Docker engine can be started here.", expected="root, and Debian's package docker.io")
     engine = _private(client, Path(tempfile.mkdtemp(prefix="course-containers-")))
     try:
@@ -188,10 +206,6 @@ def _answers(host: str) -> bool:
         return False
     finally:
         client.close()
-
-
-def _may_start(program: str) -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which(program) is not None
 
 
 def _dockerd(folder: Path) -> list[str]:

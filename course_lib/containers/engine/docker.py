@@ -1,8 +1,8 @@
-"""Find a container engine on this machine, or plan without one: Docker, then Podman, then plan mode.
+"""A container engine, Docker or Podman: it builds, runs, loads and reads images, and cleans up after a session.
 
-:func:`open_engine` says which it found and why. All modes have the same methods, so that a notebook reads the same in
-each; plan mode (:mod:`course_lib.containers.engine.plan_engine`) predicts a build and runs its command as a plain
-process.
+:func:`course_lib.containers.open_engine` says which is here and why. All modes have the same methods, so that a
+notebook reads the same in each; plan mode (:mod:`course_lib.containers.engine.plan_engine`) predicts a build and runs
+its command as a plain process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from course_lib.containers import desk
@@ -113,7 +112,7 @@ class Engine:
     def index_url(self) -> str:
         """Address of the local package index, or ``""`` where images install from pip's own index."""
         wheels = wheel_index.wheel_folder(desk.requirements())
-        if self._index is None and wheels.exists() and self._on_this_kernel():
+        if self._index is None and wheels.exists() and self._reaches_our_loopback():
             self._index = wheel_index.WheelIndex(wheels)
         return self._index.url if self._index else ""
 
@@ -269,9 +268,7 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _load(self, image: str) -> bool:
@@ -285,9 +282,13 @@ class Engine:
             self._run([*self.client, "tag", f"localhost/{image}", self.name(image)])
         return loaded
 
-    def _on_this_kernel(self) -> bool:
-        """Return whether ``--network=host`` reaches our loopback: not so in Docker Desktop's virtual machine."""
-        return sys.platform == "linux" and "Desktop" not in str(self.api.info().get("OperatingSystem", ""))
+    def _reaches_our_loopback(self) -> bool:
+        """Return whether ``--network=host`` does: not from Docker Desktop's virtual machine, nor rootless Docker's."""
+        if sys.platform != "linux" or self.mode == "podman":
+            return sys.platform == "linux"
+        info = self.api.info()
+        rootless = "name=rootless" in (info.get("SecurityOptions") or ())
+        return not rootless and "Desktop" not in str(info.get("OperatingSystem", ""))
 
     def _run(self, command: Sequence[str], *, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         env = os.environ | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}

@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Any, Self
 
 from course_lib.containers.engine.results import Build, Mode, Step, Stopped
@@ -104,15 +103,13 @@ class PlanEngine:
         """Stop every process and remove the scratch folder."""
         atexit.unregister(self.close)
         for planned in self._running:
-            planned.__exit__(None, None, None)
+            planned.__exit__()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -139,7 +136,7 @@ class Planned:
 
     def wait_ready(self, path: str = "/ready", *, timeout: float = 60.0) -> Self:
         """Wait until a GET of ``path`` is answered with a status below 400."""
-        self._server._ready_path, self._server.timeout = path, timeout
+        self._server.ready_path, self._server.timeout = path, timeout
         self._server.wait_ready()
         return self
 
@@ -176,9 +173,7 @@ class Planned:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.stop(grace=2.0)
 
 

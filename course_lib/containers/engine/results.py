@@ -1,4 +1,4 @@
-"""What a build, a run and a stop give back, the same in every mode."""
+"""Results of a build, a run and a stop, the same in every mode."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A package index on the loopback address, so that an image build needs no network.
 
-The few wheels that the service needs are downloaded once, when the course is set up, for the Python and the processor
-of the container. During a build a small server offers them by the simple API that pip speaks (PEP 503).
+The few wheels that the service needs are downloaded once, by ``make engines``, for the Python and the processor of the
+container. During a build a small server offers them by the simple API that pip speaks (PEP 503).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def download_wheels(requirements: Sequence[str]) -> Path:
             raise EngineError(
                 f"The wheels for the image could not be downloaded: {done.stderr.strip()[-600:]}",
                 expected="a connection to the package index, once, when the course is set up",
-                next_step="connect and run `python -m course_lib.containers prepare` again",
+                next_step="connect and run `make engines` again",
             )
         if not folder.exists():
             shutil.copytree(scratch, folder)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from course_lib import safe_yaml
 from course_lib.containers.review.policy import Finding
 from course_lib.errors import CourseError
 
@@ -62,8 +64,8 @@ def read_compose(text: str) -> dict[str, Service]:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, AttributeError) as error:
+        document = safe_yaml.load(text)
+    except yaml.YAMLError as error:
         raise ComposeError(f"The file is no YAML: {error}", next_step="check the indentation") from error
     given = document.get("services") if isinstance(document, dict) else None
     if not isinstance(given, dict) or not given:
@@ -83,16 +85,18 @@ def start_order(text: str) -> tuple[tuple[str, ...], ...]:
     ComposeError
         The file cannot be read, or services wait for each other.
     """
-    services = read_compose(text)
+    order = TopologicalSorter({name: service.waits_for for name, service in read_compose(text).items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        left = ", ".join(sorted(set(error.args[1])))
+        raise ComposeError(
+            f"These services wait for each other: {left}.", next_step="remove one of the waits"
+        ) from None
     waves: list[tuple[str, ...]] = []
-    done: set[str] = set()
-    while len(done) < len(services):
-        wave = tuple(sorted(n for n, s in services.items() if n not in done and set(s.waits_for) <= done))
-        if not wave:
-            left = ", ".join(sorted(set(services) - done))
-            raise ComposeError(f"These services wait for each other: {left}.", next_step="remove one of the waits")
+    while wave := tuple(sorted(order.get_ready())):
         waves.append(wave)
-        done.update(wave)
+        order.done(*wave)
     return tuple(waves)
 
 

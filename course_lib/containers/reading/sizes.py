@@ -85,8 +85,10 @@ def closure(names: Iterable[str]) -> tuple[str, ...]:
 
     Names that are not installed here are left out.
     """
+    from packaging.utils import canonicalize_name
+
     found: set[str] = set()
-    waiting = [_normal(name) for name in names]
+    waiting: list[str] = [canonicalize_name(name) for name in names]
     while waiting:
         name = waiting.pop()
         if name not in found and (requires := _requires(name)) is not None:
@@ -235,10 +237,6 @@ def _name(requirement: str) -> str:
     return found[0] if found else requirement
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _inside(place: str, path: str) -> bool:
     return place == path.rstrip("/") or place.startswith(path.rstrip("/") + "/")
 
@@ -247,13 +245,14 @@ def _inside(place: str, path: str) -> bool:
 def _requires(name: str) -> tuple[str, ...] | None:
     """Return what an installed package needs here, or ``None`` if it is not installed."""
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
 
     try:
         lines = metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return None
     parsed = [Requirement(line) for line in lines]
-    return tuple(_normal(one.name) for one in parsed if not one.marker or one.marker.evaluate({"extra": ""}))
+    return tuple(canonicalize_name(one.name) for one in parsed if not one.marker or one.marker.evaluate({"extra": ""}))
 
 
 @lru_cache(maxsize=512)

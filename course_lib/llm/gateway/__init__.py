@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         app as app,
         errors as errors,
         eventstream as eventstream,
-        fakes as fakes,
         hosting as hosting,
         neutral as neutral,
         protocols as protocols,

@@ -22,7 +22,7 @@ from course_lib.llm.gateway.errors import (
 )
 from course_lib.llm.gateway.neutral import ChatRequest, Completion, Delta, Finish, Usage
 from course_lib.llm.gateway.settings import Settings
-from course_lib.llm.sse import DONE, Decoder
+from course_lib.sse import DONE, Decoder
 
 __all__ = ["Upstream"]
 
@@ -94,10 +94,10 @@ class Upstream:
                 if reply.status_code != httpx.codes.OK:
                     raise _refusal(reply.status_code, await reply.aread(), chat)
                 async for piece in reply.aiter_bytes():
-                    for data in decoder.feed(piece):
-                        if data.strip() == DONE:
+                    for event in decoder.feed(piece):
+                        if event.text.strip() == DONE:
                             return
-                        for delta in _deltas(data, chat):
+                        for delta in _deltas(event.text, chat):
                             yield delta
         raise BackendFailed("The model's server broke off in the middle of its answer.")
 

@@ -19,15 +19,26 @@ class Request:
         When it comes, in seconds.
     prompt, output
         Tokens of the prompt, and of the answer.
+    shared
+        How many of the prompt's first tokens are the same in all requests: a system prompt.
     """
 
     arrival_s: float
     prompt: int
     output: int
+    shared: int = 0
 
     def __post_init__(self) -> None:
-        if self.arrival_s < 0 or self.prompt < 1 or self.output < 1:
-            raise LLMError(f"{self} cannot be served.", expected="a time from 0 on, and at least one token each way")
+        if self.arrival_s < 0 or self.prompt < 1 or self.output < 1 or not 0 <= self.shared <= self.prompt:
+            raise LLMError(
+                f"{self} cannot be served.",
+                expected="a time from 0 on, at least one token each way, and no more shared tokens than the prompt has",
+            )
+
+    def token_ids(self, number: int) -> list[int]:
+        """Return made-up tokens for its prompt: the shared ones, then some that only request ``number`` has."""
+        own = (number + 1) << 32
+        return [*range(self.shared), *range(own + self.shared, own + self.prompt)]
 
 
 def uniform(count: int, *, prompt: int = 64, output: int = 64) -> list[Request]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from course_lib.llm import sse
+from course_lib import sse
 from course_lib.llm.errors import LLMError
 from course_lib.llm.servers.timing import Timing
 
@@ -161,6 +161,8 @@ class Client:
                 yield from sse.payloads(reply.iter_raw())
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+        except sse.StreamError as error:
+            raise LLMError(error.happened, expected=error.expected, next_step=error.next_step) from error
 
     def _unreachable(self, error: Exception) -> LLMError:
         return LLMError(

@@ -54,9 +54,9 @@ class Sizes:
 
     Attributes
     ----------
-    slots
+    max_num_seqs
         Most sequences generated at the same time.
-    context
+    max_model_len
         Most tokens of one sequence, prompt and answer together.
     threads
         Processor cores to compute on.
@@ -71,8 +71,8 @@ class Sizes:
         this machine (:func:`dtype_of`). llama.cpp takes it from the GGUF file.
     """
 
-    slots: int = 32
-    context: int = 1024
+    max_num_seqs: int = 32
+    max_model_len: int = 1024
     threads: int = 2
     weights: str | None = None
     model: str = MODEL
@@ -200,8 +200,8 @@ def _vllm_command(port: int, sizes: Sizes) -> list[str]:
         "--host": "127.0.0.1",
         "--port": port,
         "--served-model-name": sizes.model,
-        "--max-model-len": sizes.context,
-        "--max-num-seqs": sizes.slots,
+        "--max-model-len": sizes.max_model_len,
+        "--max-num-seqs": sizes.max_num_seqs,
         "--dtype": _dtype(sizes),
     }
     if sizes.weights:
@@ -214,7 +214,7 @@ def _vllm_command(port: int, sizes: Sizes) -> list[str]:
 def _vllm_env(sizes: Sizes) -> dict[str, str]:
     from course_lib.data import cache_dir
 
-    tokens = sizes.slots * sizes.context
+    tokens = sizes.max_num_seqs * sizes.max_model_len
     return (
         _OFFLINE
         | _PATIENT
@@ -244,8 +244,8 @@ def _llamacpp_command(port: int, sizes: Sizes) -> list[str]:
     options = {
         "--port": port,
         "--alias": sizes.model,
-        "--slots": sizes.slots,
-        "--context": sizes.context,
+        "--max-num-seqs": sizes.max_num_seqs,
+        "--max-model-len": sizes.max_model_len,
         "--threads": sizes.threads,
     }
     if sizes.weights:

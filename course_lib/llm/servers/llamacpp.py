@@ -21,8 +21,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", default=None, help="a GGUF file (default: the course's)")
     parser.add_argument("--alias", default=MODEL, help="what requests call the model")
-    parser.add_argument("--slots", type=int, default=4, help="sequences generated at the same time")
-    parser.add_argument("--context", type=int, default=1024, help="tokens of one sequence, prompt and answer")
+    parser.add_argument("--max-num-seqs", type=int, default=4, help="sequences generated at the same time")
+    parser.add_argument("--max-model-len", type=int, default=1024, help="tokens of one sequence, prompt and answer")
     parser.add_argument("--threads", type=int, default=2)
     _serve(parser.parse_args(arguments))
 
@@ -35,10 +35,10 @@ def _serve(options: argparse.Namespace) -> None:
     params.model_alias = {options.alias}
     params.hostnames = ["127.0.0.1"]
     params.port = options.port
-    params.n_parallel = options.slots
-    params.n_ctx = options.slots * options.context  # llama.cpp divides it among the slots
+    params.n_parallel = options.max_num_seqs
+    params.n_ctx = options.max_num_seqs * options.max_model_len  # llama.cpp divides it among the slots
     if _little_memory():  # one KV cache for all slots, of a third of the size, and no copies of old prompts
-        params.kv_unified, params.n_ctx, params.cache_ram_mib = True, max(params.n_ctx // 3, options.context), 0
+        params.kv_unified, params.n_ctx, params.cache_ram_mib = True, max(params.n_ctx // 3, options.max_model_len), 0
     params.cont_batching = True
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     params.endpoint_metrics = True

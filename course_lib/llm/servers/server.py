@@ -48,8 +48,8 @@ def available(prefer: Sequence[str] = tuple(LAUNCHERS)) -> tuple[str, ...]:
 def open_server(
     prefer: Sequence[str] = ("vllm", "llama.cpp"),
     *,
-    slots: int = 32,
-    context: int = 1024,
+    max_num_seqs: int = 32,
+    max_model_len: int = 1024,
     threads: int = 2,
     port: int | None = None,
     weights: str | None = None,
@@ -64,9 +64,9 @@ def open_server(
     ----------
     prefer
         Keys of :data:`course_lib.llm.servers.launch.LAUNCHERS`, the best first.
-    slots
+    max_num_seqs
         Most sequences generated at the same time; further requests wait.
-    context
+    max_model_len
         Most tokens of one sequence, prompt and answer together.
     threads
         Processor cores to compute on.
@@ -91,12 +91,13 @@ def open_server(
 
     Examples
     --------
-    >>> with open_server(("llama.cpp",), slots=4) as server:  # doctest: +SKIP
+    >>> with open_server(("llama.cpp",), max_num_seqs=4) as server:  # doctest: +SKIP
     ...     print(server.url, server.model)
     """
-    if min(slots, context, threads) < 1:
+    if min(max_num_seqs, max_model_len, threads) < 1:
         raise EngineError(
-            f"A server cannot have {slots} slots, {context} tokens and {threads} threads.", expected="at least 1 each"
+            f"A server cannot have {max_num_seqs} sequences of {max_model_len} tokens on {threads} threads.",
+            expected="at least 1 each",
         )
     if dtype is not None and dtype not in DTYPES:
         raise EngineError(f"vLLM has no dtype {dtype!r} here.", expected=f"one of {', '.join(DTYPES)}")
@@ -110,7 +111,13 @@ def open_server(
     launcher = LAUNCHERS[found[0]]
     further = tuple((arguments or {}).get(found[0], ()))
     sizes = Sizes(
-        slots=slots, context=context, threads=threads, weights=weights, model=model, arguments=further, dtype=dtype
+        max_num_seqs=max_num_seqs,
+        max_model_len=max_model_len,
+        threads=threads,
+        weights=weights,
+        model=model,
+        arguments=further,
+        dtype=dtype,
     )
     port = port or free_port()
     process = Server(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from course_lib.llm.errors import LLMError
-from course_lib.serving.loadtest import percentile
+from course_lib.loadtest import percentile
 
 __all__ = ["Latencies", "Timing", "percentile", "summarise"]
 

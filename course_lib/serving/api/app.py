@@ -18,8 +18,9 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 from fastapi.telemetry import TelemetryConfig
 
+from course_lib import sse
 from course_lib.features import NAMES
-from course_lib.serving.api import fast_route, sse
+from course_lib.serving.api import fast_route
 from course_lib.serving.api.body_limit import BodyLimit
 from course_lib.serving.api.responses import add_error_handlers, problems, require_json
 from course_lib.serving.api.schemas import (

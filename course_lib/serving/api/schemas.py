@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from course_lib.features import FEATURES, ORIGINS, Feature
+from course_lib.features import EXAMPLE, FEATURES, ORIGINS, Feature
 
 __all__ = [
     "EXAMPLE",
@@ -24,24 +24,6 @@ __all__ = [
 ]
 
 _PATTERNS = {"carrier": "^[A-Z0-9]{2}$", "dest": "^[A-Z]{3}$"}
-
-EXAMPLE: dict[str, str | int | float | None] = {
-    "carrier": "UA",
-    "origin": "EWR",
-    "dest": "ORD",
-    "distance": 719,
-    "sched_minutes": 152,
-    "dep_minute": 1080,
-    "weekday": 5,
-    "departures_in_hour": 24,
-    "temp": 39.92,
-    "dewp": 26.06,
-    "humid": 57.33,
-    "wind_speed": 13.81,
-    "precip": 0.0,
-    "visib": 10.0,
-    "pressure": 1011.4,
-}
 
 
 class _Strict(BaseModel):

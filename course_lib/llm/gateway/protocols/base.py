@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from course_lib.llm.gateway.errors import BadRequest, GatewayError
 from course_lib.llm.gateway.neutral import Call, ChatRequest, Completion, Delta, Exchange
+from course_lib.sse import encode_text
 
 __all__ = ["Body", "Failure", "Protocol", "Route", "as_json", "parse", "sse"]
 
@@ -133,4 +134,4 @@ def as_json(data: Any) -> str:
 
 def sse(data: Any) -> bytes:
     """Return one server-sent event without a name."""
-    return f"data: {data if isinstance(data, str) else as_json(data)}\n\n".encode()
+    return encode_text("message", data if isinstance(data, str) else as_json(data))
