@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.format import grading, spec_of
-from autograder.model import Check, Exercise, NotebookSpec
+from autograder.authoring.format import grading, resolve_names
+from autograder.model import Check, NotebookSpec
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from autograder.authoring.sources import Source
+
 __all__ = [
     "Assignment",
     "Catalogue",
-    "any_spec",
-    "assignment_of",
-    "catalogue_of",
     "course_catalogue",
     "grade_id_of",
     "is_locked",
@@ -39,11 +39,30 @@ class Assignment:
     learner: NotebookNode = field(repr=False)
     graded: NotebookNode = field(repr=False)
     source: NotebookNode | None = field(default=None, repr=False)  # with the reference solutions, for the instructor
+    nbgrader: tuple[str, str] = ("", "")  # how nbgrader calls assignment and notebook, where that is another name
+    helpers: str = ""  # the folder with what lies beside the notebook, among those that the sandbox shows
+    beside: tuple[str, ...] = ()  # the files in there, by their paths
+    unseen: frozenset[str] = (
+        frozenset()
+    )  # checks that run where the learner's code runs, for none could see from outside
+    notes: tuple[str, ...] = ()  # what the instructor should know of it
+
+    @classmethod
+    def of(cls, source: Source) -> Assignment:
+        """Return the assignment of a notebook of the course."""
+        from autograder.authoring.release import learner_copy, release_of
+
+        return cls(source.spec, learner_copy(source), release_of(source), source.notebook)
 
     @property
     def name(self) -> str:
         """Name of the notebook, such as ``01_mlops_overview``."""
         return self.spec.name
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The assignment of nbgrader, and its notebook in there."""
+        return self.nbgrader if self.nbgrader[0] else (self.name, self.name)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -72,47 +91,31 @@ def is_locked(cell: NotebookNode) -> bool:
     return bool(not meta.get("solution") and (meta.get("grade") or meta.get("locked") or meta.get("task")))
 
 
-def assignment_of(source: NotebookNode, name: str) -> Assignment:
-    """Build the assignment from an instructor's notebook, by nbgrader's own steps.
-
-    Parameters
-    ----------
-    source
-        The notebook with solutions and hidden tests.
-    name
-        The name of the notebook, which is also the name of nbgrader's assignment.
-    """
-    from nbgrader.preprocessors import (
-        ClearHiddenTests,
-        ClearMarkScheme,
-        ClearOutput,
-        ClearSolutions,
-        ComputeChecksums,
-        LockCells,
-    )
-
-    stub = {"python": f"raise NotImplementedError({_STUB!r})"}
-    resources: dict[str, Any] = {"language": "python"}
-    graded = _copy(source)
-    for step in (LockCells(), ClearSolutions(code_stub=stub), ClearOutput(), ComputeChecksums()):
-        graded, resources = step.preprocess(graded, resources)
-    learner = _copy(graded)
-    for step in (ClearHiddenTests(), ClearMarkScheme(), ComputeChecksums()):
-        learner, resources = step.preprocess(learner, resources)
-    return Assignment(any_spec(graded, name), learner, graded, source)
-
-
 @dataclass(frozen=True)
 class Catalogue:
     """The notebooks that can be graded; each is built when it is asked for."""
 
     names: tuple[str, ...]
     load: Callable[[str], Assignment]
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # nbgrader's assignment and notebook, by name
+    elsewhere: frozenset[str] = frozenset()  # nbgrader's assignments that are not in it: their folders are others' work
+    notes: tuple[str, ...] = ()  # what the instructor should know of it
 
+    def place(self, name: str) -> tuple[str, str]:
+        """Return nbgrader's assignment and notebook of a name."""
+        return self.places.get(name, (name, name))
 
-def catalogue_of(*assignments: Assignment) -> Catalogue:
-    """Return the catalogue of these assignments."""
-    return Catalogue(tuple(a.name for a in assignments), {a.name: a for a in assignments}.__getitem__)
+    def resolve(self, words: Iterable[str]) -> list[str]:
+        """Return the notebooks that ``words`` name, each once: by name, by number, or by nbgrader's assignment.
+
+        Raises
+        ------
+        autograder.authoring.format.UnknownNotebookError
+            One of them names nothing.
+        """
+        of_assignment = {word: [name for name in self.names if self.place(name)[0] == word] for word in words}
+        named = [name for word, own in of_assignment.items() for name in own or [word]]
+        return resolve_names(named, self.names)
 
 
 def course_catalogue(root: Path) -> Catalogue:
@@ -121,45 +124,20 @@ def course_catalogue(root: Path) -> Catalogue:
     Loading one raises :class:`autograder.authoring.sources.SourceError` when its source breaks the contract; the
     others can still be graded.
     """
-    from autograder.authoring.format import written
-    from autograder.authoring.release import learner_copy, read_sources, release_of
+    from autograder.authoring.format import source_path, written
+    from autograder.authoring.sources import SourceError, read_source
+
+    names = tuple(written(root))
 
     def load(name: str) -> Assignment:
-        (source,) = read_sources(root, [name])
-        return Assignment(source.spec, learner_copy(source), release_of(source), source.notebook)
+        try:
+            return Assignment.of(read_source(source_path(root, name)))
+        except SourceError as error:
+            others = ",".join(other[:2] for other in names if other != name)
+            way_out = f"fix each; to take the other notebooks meanwhile, say --only {others}" if others else "fix each"
+            raise SourceError(error.violations, next_step=way_out) from error
 
-    return Catalogue(tuple(written(root)), load)
-
-
-_STUB = "Replace this line with your code, then run the check below."
-
-
-def _copy(notebook: NotebookNode) -> NotebookNode:
-    import nbformat
-
-    copied: NotebookNode = nbformat.from_dict(notebook)
-    return copied
-
-
-def any_spec(graded: NotebookNode, name: str) -> NotebookSpec:
-    """Return the spec; a notebook that doesn't follow the course's ids has one exercise for each graded cell."""
-    spec = spec_of(graded, name)
-    ours = {check.grade_id for exercise in spec.exercises for check in exercise.checks}
-    ours |= {check.grade_id for check in spec.manual}
-    foreign = [cell for cell in graded.cells if grading(cell).get("grade") or grading(cell).get("task")]
-    if all(grade_id_of(cell) in ours for cell in foreign):
-        return spec
-    checks = [_foreign_check(cell) for cell in foreign]
-    exercises = tuple(Exercise(c.exercise, c.exercise, c.grade_id, (c,)) for c in checks if c.kind != "manual")
-    return NotebookSpec(name, name, exercises, tuple(c for c in checks if c.kind == "manual"))
-
-
-def _foreign_check(cell: NotebookNode) -> Check:
-    meta, grade_id = grading(cell), grade_id_of(cell)
-    points = float(meta.get("points", 0))
-    if meta.get("solution") or meta.get("task") or cell.cell_type != "code":
-        return Check(grade_id, grade_id, "manual", points)
-    return Check(grade_id, grade_id, "hidden" if "### BEGIN HIDDEN TESTS" in cell.source else "visible", points)
+    return Catalogue(names, load)
 
 
 def _hints(notebook: NotebookNode) -> dict[str, tuple[str, ...]]:
@@ -169,10 +147,9 @@ def _hints(notebook: NotebookNode) -> dict[str, tuple[str, ...]]:
 
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     headings = list(EXERCISE_HEADING.finditer(text))
-    ends = [following.start() for following in headings[1:]] + [len(text)]
     found = {}
-    for heading, end in zip(headings, ends, strict=True):
-        body = text[heading.end() : end].split("\n## ")[0]
+    for heading, following in zip_longest(headings, headings[1:]):
+        body = text[heading.end() : following.start() if following else len(text)].split("\n## ")[0]
         hints = re.findall(r"<details>\s*<summary>.*?</summary>(.*?)</details>", body, re.S)
         found[heading["number"]] = tuple(hint.strip() for hint in hints)
     return found

@@ -6,16 +6,17 @@ Makefile and scripts are the project's own, cut down. The same sources give the 
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.authoring.format import grading
-from autograder.authoring.release import learner_copy, notebook_text, read_sources
+from autograder.authoring.archive import mode_of, package_files, zipped
+from autograder.authoring.course_list import FILE
+from autograder.authoring.format import Violation, grading
+from autograder.authoring.release import TEXT_STUB, learner_copy, notebook_text, read_sources
+from autograder.authoring.sources import SourceError
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Bundle", "BundleError", "make_bundle", "secrets_in", "write_bundle"]
 
 NAME = "mlops-course"  # the folder inside the archive
-_TARGETS = ("help", "env", "lab", "engines", "vllm", "clean")  # of the Makefile: what a learner uses
+_TARGETS = ("help", "env", "lab", "engines", "images", "vllm", "clean")  # of the Makefile: what a learner uses
 _COPIED = (
     "pyproject.toml", "requirements.lock", "requirements-vllm.in", "requirements-vllm.lock",
     "LICENSE", "LICENSE-text", ".gitignore",
 )  # fmt: skip
 _PACKAGES = ("course_lib", "autograder")
-_NOT_PACKED = ("__pycache__", ".ipynb_checkpoints")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip file holds a time for each file: always this one
 _SECRET = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS|MARK SCHEME)\n(.*?)### END", re.S)
 _TELLING = 24  # characters: a shorter line, such as `return result`, stands in many places by chance
 _COMMONPLACE = re.compile(r"except [\w., ()]+:")  # and so does this one
@@ -49,21 +48,15 @@ class Bundle:
 
     files: Mapping[str, bytes]
     notebooks: tuple[str, ...]
+    left_out: Mapping[str, SourceError] = field(default_factory=dict)  # unfinished ones, and why they are
 
     def archive(self) -> bytes:
         """Return the bundle as a zip file: the same files give the same bytes."""
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for name in sorted(self.files):
-                info = zipfile.ZipInfo(f"{NAME}/{name}", _EPOCH)
-                info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, 3  # Unix, wherever it is made
-                info.external_attr = (0o100000 | _mode(name)) << 16
-                archive.writestr(info, self.files[name])
-        return packed.getvalue()
+        return zipped(self.files, folder=NAME)
 
 
 def make_bundle(root: Path, names: Sequence[str] = ()) -> Bundle:
-    """Return what learners get of the course at ``root``.
+    """Return what learners get of the course at ``root``. An unfinished notebook is left out, and named.
 
     Parameters
     ----------
@@ -75,14 +68,18 @@ def make_bundle(root: Path, names: Sequence[str] = ()) -> Bundle:
     Raises
     ------
     SourceError
-        A source breaks the contract.
+        No source is finished.
     BundleError
         A file that a learner needs is missing, or a file would give away a solution or a hidden test.
     """
-    sources = read_sources(root, names)
+    read = read_sources(root, names)
+    drafts = {source.name: SourceError([_draft(source)]) for source in read.finished if source.draft}
+    sources, left_out = [one for one in read.finished if not one.draft], {**read.unfinished, **drafts}
+    if not sources:
+        raise SourceError([violation for error in left_out.values() for violation in error.violations])
     files = {f"notebooks/{source.name}.ipynb": notebook_text(learner_copy(source)).encode() for source in sources}
-    files |= {name: _read(root / name) for name in _COPIED}
-    files |= {name: body for package in _PACKAGES for name, body in _package(root, package)}
+    files |= {name: _read(root / name) for name in (*_COPIED, *([FILE] if (root / FILE).is_file() else []))}
+    files |= {name: body for package in _PACKAGES for name, body in package_files(root, package)}
     makefile = learner_makefile(_read(root / "Makefile").decode())
     files |= {"Makefile": makefile.encode(), "README.md": _read(root / "docs" / "learner.md")}
     files |= {name: _read(root / name) for name in sorted(set(re.findall(r"scripts/[\w.]+", makefile)))}
@@ -92,7 +89,7 @@ def make_bundle(root: Path, names: Sequence[str] = ()) -> Bundle:
             expected="no line of a solution in a notebook, and no line of a hidden test in any file",
             next_step="move that text out of the file, or change the solution or test",
         )
-    return Bundle(files, tuple(source.name for source in sources))
+    return Bundle(files, tuple(source.name for source in sources), left_out)
 
 
 def write_bundle(bundle: Bundle, out: Path) -> Path:
@@ -116,7 +113,7 @@ def write_bundle(bundle: Bundle, out: Path) -> Path:
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(body)
-            path.chmod(_mode(name))
+            path.chmod(mode_of(body))
     except OSError as error:
         raise BundleError(f"{out} cannot be written: {error.strerror}", next_step="choose another place") from error
     return out
@@ -140,16 +137,22 @@ def secrets_in(files: Mapping[str, bytes], sources: Sequence[Source]) -> list[st
     and a line that also stands in the open, in a cell that learners are given, is no secret.
     """
     lines = {name: _lines(_text_of(name, body.decode("utf-8", errors="replace"))) for name, body in files.items()}
-    cells = [cell for source in sources for cell in source.notebook.cells]
-    in_the_open = {line for cell in cells for line in _lines(_open_text(cell))}
+    cells = [(cell, source.path.name) for source in sources for cell in source.notebook.cells]
+    in_the_open = {TEXT_STUB}.union(*[_lines(_open_text(cell)) for cell, _ in cells])
     found = []
-    for cell in cells:
+    for cell, source in cells:
         hidden = "BEGIN HIDDEN TESTS" in cell.source
         telling = {line for line in _lines(_secret_text(cell)) - in_the_open if _tells(line)}
         searched = [name for name in sorted(files) if hidden or name.startswith("notebooks/")]
         seen = {name: min(telling & lines[name]) for name in searched if telling & lines[name]}
-        found += [f"{name} holds {line!r} of {grading(cell)['grade_id']}" for name, line in seen.items()]
+        found += [f"{name} holds {line!r} of {grading(cell)['grade_id']} in {source}" for name, line in seen.items()]
     return found
+
+
+def _draft(source: Source) -> Violation:
+    return Violation(
+        source.path.name, "whole file", source.draft, f"`autograder build --only {source.name[:2]}` lists them"
+    )
 
 
 def _secret_text(cell: NotebookNode) -> str:
@@ -183,13 +186,6 @@ def _text_of(name: str, text: str) -> str:
     return "\n".join(cell.source for cell in notebook.cells)
 
 
-def _package(root: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    for path in sorted((root / name).rglob("*")):
-        inside = PurePosixPath(path.relative_to(root).as_posix())
-        if path.is_file() and path.suffix != ".pyc" and not set(_NOT_PACKED) & set(inside.parts):
-            yield str(inside), path.read_bytes()
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -199,7 +195,3 @@ def _read(path: Path) -> bytes:
             expected="a clone of the course with all its files",
             next_step="run the command in such a clone",
         ) from error
-
-
-def _mode(name: str) -> int:
-    return 0o755 if name.endswith(".sh") else 0o644

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograder.authoring.course_list import FILE, read_list
 from autograder.model import Check, Exercise, Kind, NotebookSpec
 from course_lib.errors import CourseError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXERCISE_HEADING",
     "GRADE_ID",
-    "NAMES",
+    "TEXT_STUB",
     "TITLE",
     "UnknownNotebookError",
     "Violation",
@@ -36,27 +37,17 @@ __all__ = [
     "written",
 ]
 
-NAMES = (
-    "01_mlops_overview",
-    "02_experiment_tracking",
-    "03_model_serving",
-    "04_end_to_end_deployment",
-    "05_docker",
-    "06_monitoring",
-    "07_cicd",
-    "08_cloud_deployment",
-    "09_llm_infrastructure",
-)
 GRADE_ID = re.compile(r"(?P<kind>ex|check|hidden)-(?P<exercise>\d+-\d+)(?:-[a-z0-9]+)?|interview-\d+")
 EXERCISE_HEADING = re.compile(
     r"^### Exercise (?P<number>\d+\.\d+) · (?P<title>.+?) \((?P<points>\d+(?:\.\d+)?) points?\)\s*$", re.M
 )
+TEXT_STUB = "*Write your answer here.*"  # what a learner's copy holds in place of a written answer
 TITLE = re.compile(r"^# (?P<number>\d+) · (?P<title>.+?)\s*$", re.M)
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach of the source contract: where it is, what is wrong, and how to mend it."""
+    """One breach of the source contract: where it is, what is wrong, and how to fix it, unless that is plain."""
 
     file: str
     cell: str
@@ -64,7 +55,8 @@ class Violation:
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.file}, {self.cell}: {self.problem}\n    Fix: {self.fix}"
+        fix = f"\n    Fix: {self.fix}" if self.fix else ""
+        return f"{self.file}, {self.cell}: {self.problem}{fix}"
 
 
 class UnknownNotebookError(CourseError):
@@ -72,13 +64,14 @@ class UnknownNotebookError(CourseError):
 
 
 def course_root(start: Path | None = None) -> Path:
-    """Return the folder of the course: the nearest one at or above ``start`` (default: here) with `solutions/`.
+    """Return the folder of the course: the nearest at or above ``start`` (default: here) with a list or `solutions/`.
 
     Without any, it is the folder that holds this package, so the commands also work from outside the checkout.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "solutions").is_dir() and (folder / "pyproject.toml").is_file():
+        found = (folder / FILE).is_file() or (folder / "solutions").is_dir()
+        if found and (folder / "pyproject.toml").is_file():
             return folder
     return Path(__file__).resolve().parents[2]
 
@@ -94,12 +87,12 @@ def answers_path(root: Path, name: str, number: str) -> Path:
 
 
 def written(root: Path) -> list[str]:
-    """Return the names of the notebooks that have a source, in course order."""
-    return [path.stem for path in sorted((root / "solutions").glob("[0-9][0-9]_*.py"))]
+    """Return the names of the listed notebooks that have a source, in course order."""
+    return [one.name for one in read_list(root) if source_path(root, one.name).is_file()]
 
 
-def resolve_names(wanted: Iterable[str], known: Sequence[str] = NAMES) -> list[str]:
-    """Turn ``["1", "02", "05_docker"]`` into full names, in course order and each once.
+def resolve_names(wanted: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Turn ``["1", "02", "05_docker"]`` into full names of ``known``, in their order and each once.
 
     Raises
     ------
@@ -108,16 +101,23 @@ def resolve_names(wanted: Iterable[str], known: Sequence[str] = NAMES) -> list[s
     """
     chosen = set()
     for word in wanted:
-        stem = Path(word).stem
-        matches = [name for name in known if stem == name or (stem.isdigit() and int(stem) == int(name[:2]))]
+        stem = word if word in known else Path(word).stem
+        matches = [name for name in known if stem == name or (stem.isdigit() and _number_of(name) == int(stem))]
         if not matches:
             raise UnknownNotebookError(
                 f"There is no notebook called {word!r}.",
-                expected="a number such as 1 or 02, or one of " + ", ".join(known),
-                next_step="name one of these",
+                expected=f"a number such as 1 or 02, or one of {', '.join(known)}"
+                if known
+                else "a course with notebooks",
+                next_step="name one of these" if known else f"run the command in the folder with {FILE}",
             )
         chosen.update(matches)
     return [name for name in known if name in chosen]
+
+
+def _number_of(name: str) -> int:
+    digits = re.match(r"\d{1,9}", name)
+    return int(digits[0]) if digits else -1
 
 
 def grading(cell: NotebookNode) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _BREAKS = re.compile(r"\s+|(?<=[-–—?|}])|(?<=[,:;.!])(?![\w/])|<br ?/?>")  #
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a piece of Markdown, and how to mend it."""
+    """What is wrong with a piece of Markdown, and how to fix it."""
 
     problem: str
     fix: str

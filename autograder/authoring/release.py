@@ -11,13 +11,15 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.authoring.format import Violation, exercise_of, grading, source_path, written
+from autograder.authoring.course_list import FILE, read_list, unlisted
+from autograder.authoring.format import TEXT_STUB, Violation, exercise_of, grading, source_path, written
 from autograder.authoring.sources import Source, SourceError, read_source
+from course_lib.errors import UnwritableError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CODE_STUB",
     "TEXT_STUB",
+    "Build",
     "Built",
     "Difference",
+    "Sources",
     "build",
     "learner_copy",
     "named",
@@ -39,7 +43,6 @@ __all__ = [
 CODE_STUB = (
     'raise NotImplementedError("Exercise {exercise}: replace this line with your code, then run the check below.")'
 )
-TEXT_STUB = "*Write your answer here.*"
 
 _NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -57,6 +60,23 @@ class Built:
     path: Path
     changed: bool
     kept: Path | None = None  # where a learner's work that stood in the way was moved
+    unwritten: tuple[Violation, ...] = ()  # lines of its source that are still to be written
+
+
+@dataclass(frozen=True)
+class Build:
+    """What `build` did, and what it could make no notebook of."""
+
+    built: tuple[Built, ...]
+    unfinished: Mapping[str, SourceError]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources that keep the contract in course order, and what each of the others breaks."""
+
+    finished: tuple[Source, ...]
+    unfinished: Mapping[str, SourceError]
 
 
 @dataclass(frozen=True)
@@ -105,30 +125,32 @@ def notebook_text(notebook: NotebookNode) -> str:
     return str(nbformat.writes(notebook, version=nbformat.NO_CONVERT)) + "\n"
 
 
-def read_sources(root: Path, names: Sequence[str] = ()) -> list[Source]:
-    """Read the named sources of the course at ``root`` (default: all that are written).
+def read_sources(root: Path, names: Sequence[str] = ()) -> Sources:
+    """Read the named sources of the course at ``root`` (default: all), so that one stops no other.
 
     Raises
     ------
     SourceError
-        One or more break the contract; the breaches of all of them are listed.
+        None keeps the contract; the breaches of all of them are listed.
     """
-    sources: list[Source] = []
-    violations: list[Violation] = []
+    finished: list[Source] = []
+    unfinished: dict[str, SourceError] = {}
     for name in names or written(root):
         try:
-            sources.append(read_source(source_path(root, name)))
+            finished.append(read_source(source_path(root, name)))
         except SourceError as error:
-            violations.extend(error.violations)
-    if not sources and not violations:
+            unfinished[name] = error
+    for name in [] if names else unlisted(root):
+        fix = f"add it to {FILE}, or move it out of solutions/"
+        unfinished[name] = SourceError([Violation(f"{name}.py", "whole file", f"{FILE} does not list it", fix)])
+    if not finished:
         fix = "run the command in the course's folder"
-        violations.append(Violation("solutions", "folder", f"no source was found below {root.name}", fix))
-    if violations:
-        raise SourceError(violations)
-    return sources
+        nothing = [Violation("solutions", "folder", f"no source was found below {root.name}", fix)]
+        raise SourceError([found for error in unfinished.values() for found in error.violations] or nothing)
+    return Sources(tuple(finished), unfinished)
 
 
-def build(root: Path, names: Sequence[str] = ()) -> list[Built]:
+def build(root: Path, names: Sequence[str] = ()) -> Build:
     """Write the learner copies of the named sources (default: all) to `notebooks/`.
 
     A notebook there that has been run, and so may hold somebody's work, is moved to `build/replaced/` first.
@@ -136,28 +158,51 @@ def build(root: Path, names: Sequence[str] = ()) -> list[Built]:
     Raises
     ------
     SourceError
-        A source breaks the contract; nothing is written then.
+        Every source breaks the contract; nothing is written then.
+    UnwritableError
+        A notebook cannot be written.
     """
-    copies = [(source.name, notebook_text(learner_copy(source))) for source in read_sources(root, names)]
-    return [_write(root, name, text) for name, text in copies]
+    sources = read_sources(root, names)
+    copies = [(source, notebook_text(learner_copy(source))) for source in sources.finished]
+    try:
+        return Build(tuple(_write(root, source, text) for source, text in copies), sources.unfinished)
+    except OSError as error:
+        raise UnwritableError.of(error.filename or root / "notebooks", error) from error
 
 
 def verify(root: Path, names: Sequence[str] = ()) -> list[Difference]:
-    """Return how `notebooks/` differs from what the sources give; empty when they are in sync."""
+    """Return how `notebooks/` differs from what the sources give; empty when they are in sync and nothing is unwritten.
+
+    Raises
+    ------
+    SourceError
+        Every source breaks the contract.
+    """
     sources = read_sources(root, names)
-    differences = []
-    for source in sources:
+    differences = [Difference(name, _lines(error.violations)) for name, error in sources.unfinished.items()]
+    titles = {one.name: one.title for one in read_list(root)} if (root / FILE).is_file() else {}
+    for source in sources.finished:
         path = root / "notebooks" / f"{source.name}.ipynb"
         wanted = notebook_text(learner_copy(source))
         if not path.is_file():
             differences.append(Difference(source.name, "the notebook is missing"))
         elif (text := path.read_text(encoding="utf-8")) != wanted:
             differences.append(Difference(source.name, _summary(text, wanted)))
+        if source.unwritten:
+            differences.append(Difference(source.name, f"still to be written:\n{_lines(source.unwritten)}"))
+        if titles and (title := titles[source.name]) != source.spec.title:
+            differences.append(Difference(source.name, f"its title is {source.spec.title!r}, in {FILE} {title!r}"))
     if not names:
-        known = {source.name for source in sources}
+        known = {*written(root), *unlisted(root)}
+        absent = [one.name for one in read_list(root) if one.name not in known]
+        differences.extend(Difference(name, f"{FILE} lists it, and it has no source") for name in absent)
         strays = sorted(path for path in (root / "notebooks").glob("*.ipynb") if path.stem not in known)
         differences.extend(Difference(path.stem, "there is no source for this notebook") for path in strays)
     return differences
+
+
+def _lines(violations: Sequence[Violation]) -> str:
+    return "\n".join(map(str, violations))
 
 
 def named(notebook: NotebookNode) -> NotebookNode:
@@ -181,11 +226,12 @@ def named(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _write(root: Path, name: str, text: str) -> Built:
+def _write(root: Path, source: Source, text: str) -> Built:
+    name = source.name
     path = root / "notebooks" / f"{name}.ipynb"
     old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
     if old == text:
-        return Built(name, path, changed=False)
+        return Built(name, path, changed=False, unwritten=source.unwritten)
     kept = None
     if old is not None and re.search(r'"execution_count": \d', old):
         digest = hashlib.sha256(old.encode()).hexdigest()[:8]
@@ -194,7 +240,7 @@ def _write(root: Path, name: str, text: str) -> Built:
         kept.write_text(old, encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    return Built(name, path, changed=True, kept=kept)
+    return Built(name, path, changed=True, kept=kept, unwritten=source.unwritten)
 
 
 def _summary(text: str, wanted: str) -> str:

@@ -10,12 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from autograder.authoring.course_list import NAME
 from autograder.authoring.format import (
     EXERCISE_HEADING,
     GRADE_ID,
+    TEXT_STUB,
     TITLE,
     Violation,
     exercise_of,
@@ -23,13 +27,14 @@ from autograder.authoring.format import (
     kind_of,
 )
 from autograder.authoring.markdown_rules import markdown_faults
+from autograder.authoring.rubric import rubric_of
 from autograder.model import NotebookSpec
 from autograder.sandbox.names import names_bound
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["MAX_LINES", "breaches"]
+__all__ = ["MAX_LINES", "breaches", "unwritten"]
 
 MAX_LINES = 30  # of one code cell: longer ones no longer hold one idea
 
@@ -41,11 +46,12 @@ _FLAGS = {  # grade, solution, locked: what nbgrader needs to know of each kind 
 }
 _SECTION = re.compile(r"^## (?P<number>\d+\.\d+) ", re.M)
 _HINT = re.compile(r"<details>\s*<summary>Hint \d</summary>.*?</details>", re.S)
+_TO_WRITE = re.compile(rf"\bTODO\b.*|(?<=^# ){re.escape(TEXT_STUB)}$")
 _REGION = re.compile(r"^[ \t]*### BEGIN (?P<what>SOLUTION|HIDDEN TESTS)$.*?^[ \t]*### END (?P=what)$\n?", re.M | re.S)
 
 
 @dataclass(frozen=True)
-class Cell:
+class SourceCell:
     """One cell of a source, with the place an author can jump to."""
 
     where: str  # "line 41 (check-1-2)"
@@ -70,23 +76,22 @@ class Draft:
 
     file: str
     number: int
-    cells: tuple[Cell, ...]
+    cells: tuple[SourceCell, ...]
     spec: NotebookSpec
     answers: Path
 
-    def breach(self, cell: Cell | str, problem: str, fix: str) -> Violation:
+    def breach(self, cell: SourceCell | str, problem: str, fix: str) -> Violation:
         """Return a violation at ``cell`` (or at a place given in words)."""
         return Violation(self.file, cell if isinstance(cell, str) else cell.where, problem, fix)
 
 
 def breaches(path: Path, notebook: NotebookNode, spec: NotebookSpec, answers: Path) -> Iterator[Violation]:
     """Yield every breach of the contract in ``notebook``, which was read from ``path``."""
-    name = re.fullmatch(r"(\d\d)_[a-z0-9_]+", path.stem)
-    if name is None:
+    if NAME.fullmatch(path.stem) is None:
         fix = "name it by number and topic, such as 01_mlops_overview.py"
         yield Violation(path.name, "file name", "the name has no notebook number", fix)
         return
-    draft = Draft(path.name, int(name[1]), tuple(_cells(path, notebook)), spec, answers)
+    draft = Draft(path.name, int(path.stem[:2]), tuple(_cells(path, notebook)), spec, answers)
     rules = (
         _headings, _metadata, _unique_ids, _exercises, _solutions, _hidden_tests, _leaks, _lengths, _interview,
         _readable,
@@ -95,7 +100,14 @@ def breaches(path: Path, notebook: NotebookNode, spec: NotebookSpec, answers: Pa
         yield from rule(draft)
 
 
-def _cells(path: Path, notebook: NotebookNode) -> Iterator[Cell]:
+def unwritten(path: Path) -> Iterator[Violation]:
+    """Yield each line of a source that is still to be written: those with TODO. They stop nothing from running."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if found := _TO_WRITE.search(line):
+            yield Violation(path.name, f"line {number}", shorten(found[0], 90, placeholder=" …"), "")
+
+
+def _cells(path: Path, notebook: NotebookNode) -> Iterator[SourceCell]:
     lines = path.read_text(encoding="utf-8").splitlines()
     starts = [number for number, line in enumerate(lines, 1) if line.startswith("# %%")]
     known = len(starts) == len(notebook.cells)  # else text before the first marker shifts them: give cell numbers
@@ -103,7 +115,7 @@ def _cells(path: Path, notebook: NotebookNode) -> Iterator[Cell]:
         meta = grading(cell)
         place = f"line {starts[index]}" if known else f"cell {index + 1}"
         name = meta.get("grade_id") or next(iter(cell.source.strip().splitlines()), "empty cell")[:40]
-        yield Cell(f"{place} ({name})", cell.cell_type, cell.source, meta)
+        yield SourceCell(f"{place} ({name})", cell.cell_type, cell.source, meta)
 
 
 def _headings(draft: Draft) -> Iterator[Violation]:
@@ -126,6 +138,8 @@ def _headings(draft: Draft) -> Iterator[Violation]:
     if exercises != [f"{draft.number}.{k}" for k in range(1, len(exercises) + 1)]:
         fix = f"number them {draft.number}.1, {draft.number}.2, … in order"
         yield draft.breach("exercises", f"exercise headings are {', '.join(exercises)}", fix)
+    if not exercises:
+        yield draft.breach("exercises", "there is none", f"write '### Exercise {draft.number}.1 · Title (3 points)'")
     for line in re.findall(r"^### Exercise.*$", text, re.M):
         if not EXERCISE_HEADING.fullmatch(line):
             yield draft.breach(line, "the heading is not readable", "write '### Exercise 1.2 · Title (3 points)'")
@@ -169,7 +183,7 @@ def _exercises(draft: Draft) -> Iterator[Violation]:
     text = "\n".join(f"{cell.source}\n\0{cell.grade_id}\0" for cell in draft.cells)
     headings = list(EXERCISE_HEADING.finditer(text))
     stray = {cell.grade_id for cell in draft.cells if exercise_of(cell.grade_id) not in ("", "interview")}
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    for heading, following in zip_longest(headings, headings[1:]):
         body = text[heading.end() : following.start() if following else len(text)]
         ids = [grade_id for grade_id in re.findall(r"\0(.*?)\0", body) if exercise_of(grade_id) == heading["number"]]
         stray.difference_update(ids)
@@ -224,7 +238,7 @@ def _solutions(draft: Draft) -> Iterator[Violation]:
             fix = "state the exact signature, with units and an example in the docstring"
             yield draft.breach(cell, "it shows no function or class with a docstring", fix)
         unsaid = (set(names_bound(cell.source)) - set(names_bound(stub))) & checked
-        if unsaid:  # the twin binds what the stub shows: what only the solution defines never reaches a check
+        if unsaid:  # the judge binds what the stub shows: what only the solution defines never reaches a check
             fix = "show its signature outside the region; a cell may have a region for each function"
             yield draft.breach(cell, f"checks read {', '.join(sorted(unsaid))}, which the stub doesn't show", fix)
 
@@ -271,11 +285,16 @@ def _lengths(draft: Draft) -> Iterator[Violation]:
 def _interview(draft: Draft) -> Iterator[Violation]:
     heading = False
     found = 0
+    above = ""
     for cell in draft.cells:
         heading = heading or bool(re.search(r"^## Interview question$", cell.source, re.M))
         found += cell.role == "manual"
         if cell.role == "manual" and not heading:
             yield draft.breach(cell, "it comes before '## Interview question'", "move it below that heading")
+        if cell.role == "manual" and (given := sum(i.points for i in rubric_of(above))) != cell.meta.get("points"):
+            fix = "write a table '| Points | For |' into the cell above it, a row for each thing that earns points"
+            yield draft.breach(cell, f"it is worth {cell.meta.get('points')} points, its rubric gives {given:g}", fix)
+        above = cell.source
     if found != 1:
         fix = "have one markdown cell with grade id interview-1, graded by a person"
         yield draft.breach("interview", f"there are {found} interview answer cells", fix)

@@ -1,4 +1,4 @@
-"""Grade every answer as a class would be graded: in the sandbox, judged by the twin.
+"""Grade every answer as a class would be graded: in the sandbox, by the judge.
 
 :func:`autograder.course.answers.try_answers` is quick, since all answers share one kernel. Here each answer is a
 submission of its own, the reference with one exercise replaced. This proves that what the checks say of an answer is
@@ -16,7 +16,8 @@ from autograder.authoring.format import answers_path
 from autograder.course.answers import Answer, Trial, Verdict, judge, read_answers
 from autograder.grading.score import score
 from autograder.runners.executor import Executed
-from autograder.runners.sandbox import Sandboxed, solved
+from autograder.runners.plan import solved
+from autograder.runners.sandbox import Sandboxed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -76,7 +77,7 @@ def _grade(assignment: Assignment, answer: Answer, engine: Sandboxed) -> tuple[f
 def _reference(assignment: Assignment, engine: Sandboxed) -> tuple[list[str], float]:
     """Hand in the reference itself; return where it loses points, and the seconds it took."""
     done = _run(_solved(assignment), assignment, engine)
-    lost = [r for r in score(done, assignment) if r.points is not None and not r.passed]
+    lost = [r for r in score(done, assignment) if r.lost]
     return [f"the reference loses points at {r.check.grade_id}: {r.message}" for r in lost], done.seconds
 
 

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment
+from autograder.authoring.course_list import read_list
 from autograder.authoring.format import (
-    NAMES,
     exercise_of,
     grading,
     kind_of,
     resolve_names,
     spec_of,
 )
-from autograder.grading.read import Rejected, read_submission
+from autograder.grading.notebook.read import Rejected, read_submission
 from autograder.grading.score import score
 from autograder.model import CheckResult, Exercise, NotebookSpec
 from autograder.reports.terminal import clock
-from autograder.runners.papermill import CellEvent, Fault, Run, faults, run_notebook
+from autograder.runners.papermill import run_notebook
+from autograder.runners.run import CellEvent, Fault, NotebookRun, faults
 from course_lib import progress
 from course_lib.errors import CourseError
 
@@ -76,7 +77,7 @@ def find_notebook(word: str, root: Path) -> Path:
     path = Path(word)
     if path.suffix != ".ipynb" and not path.is_file():
         here = sorted(file.stem for file in (root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-        known = [*here, *(name for name in NAMES if name not in here)]
+        known = [*here, *(one.name for one in read_list(root) if one.name not in here)]
         path = root / "notebooks" / f"{resolve_names([word], known)[0]}.ipynb"
     if not path.is_file():
         raise CheckError(
@@ -116,7 +117,7 @@ def check_notebook(
     untouched = {
         c.metadata.nbgrader.grade_id for c in notebook.cells if grading(c).get("solution") and _STUB in c.source
     }
-    results = score(run.executed, Assignment(spec, notebook, notebook), untouched=untouched)
+    results = score(run, Assignment(spec, notebook, notebook), untouched=untouched)
     visible = tuple(result for result in results if result.check.kind == "visible")
     started = frozenset(e.number for e in spec.exercises if e.solution_id not in untouched)
     return Checkup(spec, visible, started, _first(run, visible), tuple(_notes(notebook, spec)), run.seconds)
@@ -187,21 +188,21 @@ def _row(exercise: Exercise, checkup: Checkup) -> tuple[str, str, str, str]:
     return "[red]✗[/red]", title, points, escape(failed.message)
 
 
-def _first(run: Run, results: tuple[CheckResult, ...]) -> str:
+def _first(run: NotebookRun, results: tuple[CheckResult, ...]) -> str:
     """Return the first thing to fix, in the order of the notebook: what fails below may only follow from it."""
     messages = {result.check.grade_id: result for result in results if not result.passed}
     for fault in faults(run.notebook):
         if fault.cell in messages:
-            return _told(messages[fault.cell])
+            return _with_exercise(messages[fault.cell])
         if fault.error != "NotImplementedError":
             return _elsewhere(fault)
     partial = next(iter(messages.values()), None)
     if partial is not None:
-        return _told(partial)
+        return _with_exercise(partial)
     return run.died
 
 
-def _told(result: CheckResult) -> str:
+def _with_exercise(result: CheckResult) -> str:
     prefix = f"Exercise {result.check.exercise}: "
     return prefix + result.message.removeprefix(prefix)  # the stub's own message names its exercise already
 

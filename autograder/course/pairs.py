@@ -13,14 +13,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.authoring.release import learner_copy, named, release_of
+from autograder.authoring.course_list import read_list
+from autograder.authoring.release import named, release_of
 from autograder.authoring.sources import Source
-from autograder.course.model import budget_of
 from autograder.reports.terminal import Board
-from autograder.runners.papermill import TIME_LIMIT, Run, run_notebook
+from autograder.runners.papermill import TIME_LIMIT, run_notebook
+from autograder.runners.run import NotebookRun
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Pair:
     """What came of one notebook: its two runs, or why there are none."""
 
     source: Source
-    reference: Run | None = None
-    copy: Run | None = None
+    reference: NotebookRun | None = None
+    copy: NotebookRun | None = None
     error: Exception | None = None
     beside: bool = False  # whether other notebooks ran at the same time
 
@@ -57,11 +59,11 @@ def _memory_gb() -> float:
     import psutil
 
     limits = [float(psutil.virtual_memory().total)]
-    told = [os.environ.get("MEM_LIMIT", "")]  # JupyterHub, and so Binder
+    texts = [os.environ.get("MEM_LIMIT", "")]  # JupyterHub, and so Binder
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups, version 2 and 1
         with contextlib.suppress(OSError):
-            told.append((Path("/sys/fs/cgroup") / name).read_text())
-    for text in told:
+            texts.append((Path("/sys/fs/cgroup") / name).read_text())
+    for text in texts:
         with contextlib.suppress(ValueError):  # "max": no limit
             limits.append(float(text))
     return min(limits) / 2**30
@@ -87,12 +89,12 @@ def run_pairs(sources: Sequence[Source], root: Path, board: Board, *, jobs: int,
         return
     jobs = min(jobs, len(sources))  # the clock of a single notebook is not to be shared with the grading of its copy
     stop, beside = threading.Event(), jobs > 1
-    ordered = sorted(sources, key=lambda source: -budget_of(source.name))
-    one = _WholePair(root, board, stop.is_set)
+    budgets = {one.name: one.budget for one in read_list(root)}
+    ordered = sorted(sources, key=lambda source: -budgets.get(source.name, 0.0))
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:
             graded = None if whole else pool.submit(_graded, ordered, board, stop.is_set)
-            pairs = {pool.submit(one, source, graded): source for source in ordered}
+            pairs = {pool.submit(_whole_pair, source, graded, root, board, stop.is_set): source for source in ordered}
             for future in as_completed(pairs):
                 yield replace(_pair(pairs[future], future), beside=beside)
         except BaseException:  # Ctrl-C, or a caller that has had enough: what runs is stopped, what waits never starts
@@ -101,38 +103,25 @@ def run_pairs(sources: Sequence[Source], root: Path, board: Board, *, jobs: int,
             raise
 
 
-class _WholePair:
-    """Runs the reference, then waits for its graded copy, or runs that too."""
-
-    def __init__(self, root: Path, board: Board, stop: Callable[[], bool]) -> None:
-        self.root, self.board, self.stop = root, board, stop
-
-    def __call__(self, source: Source, graded: Future[Mapping[str, Run | Exception]] | None) -> Pair:
-        saved = self.root / "build" / "executed" / f"{source.name}.ipynb"
-        with self.board.watching(source.name) as on_cell:
-            reference = run_notebook(
-                named(source.notebook),
-                allow_errors=True,
-                save_to=saved,
-                save_each_cell=False,
-                on_cell=on_cell,
-                stop=self.stop,
-            )
-        copy = graded.result().get(source.name) if graded is not None else None
-        if isinstance(copy, Exception):
-            raise copy
-        return Pair(source, reference, copy or self._copy(source))
-
-    def _copy(self, source: Source) -> Run:
-        with self.board.watching(f"{source.name}, untouched learner copy") as on_cell:
-            return run_notebook(
-                release_of(source),
-                allow_errors=True,
-                save_each_cell=False,
-                environment=_UNTOUCHED,
-                on_cell=on_cell,
-                stop=self.stop,
-            )
+def _whole_pair(
+    source: Source,
+    graded: Future[Mapping[str, NotebookRun | Exception]] | None,
+    root: Path,
+    board: Board,
+    stop: Callable[[], bool],
+) -> Pair:
+    """Run the reference, then wait for its graded copy, or run that too."""
+    run = partial(run_notebook, allow_errors=True, save_each_cell=False, stop=stop)
+    with board.watching(source.name) as on_cell:
+        saved = root / "build" / "executed" / f"{source.name}.ipynb"
+        reference = run(named(source.notebook), save_to=saved, on_cell=on_cell)
+    copy = graded.result().get(source.name) if graded is not None else None
+    if isinstance(copy, Exception):
+        raise copy
+    if copy is None:
+        with board.watching(f"{source.name}, untouched learner copy") as on_cell:
+            copy = run(release_of(source), environment=_UNTOUCHED, on_cell=on_cell)
+    return Pair(source, reference, copy)
 
 
 def _pair(source: Source, future: Future[Pair]) -> Pair:
@@ -142,7 +131,7 @@ def _pair(source: Source, future: Future[Pair]) -> Pair:
         return Pair(source, error=error)
 
 
-def _graded(sources: Sequence[Source], board: Board, stop: Callable[[], bool]) -> Mapping[str, Run | Exception]:
+def _graded(sources: Sequence[Source], board: Board, stop: Callable[[], bool]) -> Mapping[str, NotebookRun | Exception]:
     """Grade untouched copies one after the other; without a sandbox on this machine return none, and they run whole."""
     from autograder.runners.sandbox import Sandboxed
     from autograder.sandbox.errors import SandboxUnavailable
@@ -151,7 +140,7 @@ def _graded(sources: Sequence[Source], board: Board, stop: Callable[[], bool]) -
         executor = Sandboxed("auto")
     except SandboxUnavailable:
         return {}
-    found: dict[str, Run | Exception] = {}
+    found: dict[str, NotebookRun | Exception] = {}
     try:
         for source in sources:
             if stop():
@@ -163,16 +152,15 @@ def _graded(sources: Sequence[Source], board: Board, stop: Callable[[], bool]) -
     return found
 
 
-def _graded_copy(executor: Sandboxed, source: Source) -> Run | Exception:
+def _graded_copy(executor: Sandboxed, source: Source) -> NotebookRun | Exception:
     from autograder.authoring.assignments import Assignment
-    from autograder.grading.repair import repair
+    from autograder.grading.notebook.repair import repair
 
-    copy = learner_copy(source)
-    assignment = Assignment(source.spec, copy, release_of(source), source.notebook)
+    assignment = Assignment.of(source)
     try:
         executor.prepare(assignment)
-        repaired = repair(copy, assignment)
+        repaired = repair(assignment.learner, assignment)
         done = executor.run(repaired.notebook, assignment.graded, time_limit=TIME_LIMIT, cell_limit=TIME_LIMIT)
     except Exception as error:  # as above
         return error
-    return Run(done.notebook, done.seconds, done.peak_mb, died=done.died, ran=done.ran)
+    return NotebookRun(done.notebook, done.seconds, done.peak_mb, died=done.died, ran=done.ran)

@@ -1,4 +1,4 @@
-"""`make course`: run all nine reference notebooks, grade them and the untouched learner copies, and report.
+"""`make course`: run all reference notebooks, grade them and the untouched learner copies, and report.
 
 A reference must earn every point; an untouched learner copy none, and it may stop only at exercises. What has not
 changed since it last passed is not run again.
@@ -18,12 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograder.authoring.format import NAMES, source_path, written
+from autograder.authoring.course_list import FILE, Listed, read_list, unlisted
+from autograder.authoring.format import source_path
 from autograder.authoring.release import learner_copy, notebook_text
 from autograder.authoring.sources import Source, SourceError, read_source
-from autograder.course.model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
+from autograder.course.model import CourseReport, EngineReport, NotebookReport
 from autograder.course.pairs import Pair, run_pairs, usual_jobs
 from autograder.course.verdict import engines_of, exercises_of, judge
+from autograder.reports.files import require_writable
 from autograder.reports.terminal import board, clock
 from course_lib import engines
 from course_lib.errors import CourseError
@@ -51,7 +53,7 @@ def run_course(
     Parameters
     ----------
     names
-        Notebooks to run; default: all nine, and what else has a source.
+        Notebooks to run; default: all on the list. One that has a source and is not on the list fails.
     force
         Run also what has not changed since it last passed.
     jobs
@@ -59,11 +61,11 @@ def run_course(
     whole_copies
         Run untouched copies from top to bottom, instead of grading them as a class is graded.
     """
+    require_writable(root / "build")
     started = time.monotonic()
     here = tuple(_engines())
-    everything = sorted({*NAMES, *written(root)}) if set(written(root)) <= set(NAMES) else written(root)
     run = _Course(root, out, here, jobs or usual_jobs(), whole_copies=whole_copies)
-    reports = run.reports(names or everything, force=force)
+    reports = run.reports(names or [*run.listed, *unlisted(root)], force=force)
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     return CourseReport(now, time.monotonic() - started, platform.python_version(), machine, tuple(reports), here)
@@ -88,6 +90,7 @@ class _Course:
         self, root: Path, out: Console, here: Sequence[EngineReport], jobs: int, *, whole_copies: bool
     ) -> None:
         self.root, self.out, self.here, self.jobs, self.whole = root, out, here, jobs, whole_copies
+        self.listed = {one.name: one for one in read_list(root)}
 
     def reports(self, names: Sequence[str], *, force: bool) -> list[NotebookReport]:
         """Return a report for each notebook, in the order of ``names``; say each on the terminal as it is known."""
@@ -98,7 +101,7 @@ class _Course:
             if isinstance(known, Source):
                 fresh.append(known)
             else:
-                reports[name] = self._said(known)
+                reports[name] = self._shown(known)
         with board(self.out) as lines:
             suspects = []
             for pair in run_pairs(fresh, self.root, lines, jobs=self.jobs, whole=self.whole):
@@ -106,26 +109,28 @@ class _Course:
                 if report.status == "failed" and pair.beside:
                     suspects.append((pair.source, report))
                 else:
-                    reports[report.name] = self._said(report)
+                    reports[report.name] = self._shown(report)
             for source, first in suspects:  # notebooks measure latencies, and a neighbour may have spoiled one
                 (pair,) = run_pairs([source], self.root, lines, jobs=1, whole=self.whole)
                 report = self._judged(pair)
                 if report.status == "passed":
                     why = f"failed beside another notebook ({first.problems[0]}) and passed when it ran alone"
                     report = replace(report, notes=(why, *report.notes))
-                reports[report.name] = self._said(report)
+                reports[report.name] = self._shown(report)
         return [reports[name] for name in names]
 
     def _known(self, name: str, *, force: bool) -> Source | NotebookReport:
         """Return what is known of a notebook before it runs; its source if it has to run."""
+        if name not in self.listed:
+            return self._failed(name, CourseError(f"{FILE} does not list it", next_step="add it there"))
         if not source_path(self.root, name).is_file():
-            return NotebookReport(name, title_of(name), "not written", budget_of(name))
+            return NotebookReport(name, self.listed[name].title, "not written", self.listed[name].budget)
         try:
             source = read_source(source_path(self.root, name))
             known = None if force else _recall(self._memory(name), self.root)
             return self._complete(known, source) if known else source
         except Exception as error:  # whatever goes wrong with one is its report and stops no other
-            return _failed(name, error)
+            return self._failed(name, error)
 
     def _judged(self, pair: Pair) -> NotebookReport:
         """Return the report on what ran; remember it if it is good."""
@@ -133,11 +138,12 @@ class _Course:
 
         source = pair.source
         if pair.error is not None or pair.reference is None or pair.copy is None:
-            return _failed(source.name, pair.error or CourseError("The notebook did not run."))
+            return self._failed(source.name, pair.error or CourseError("The notebook did not run."))
         try:
             page = self.root / "build" / "executed" / f"{source.name}.html"
             page.write_text(executed_page(pair.reference.notebook, source.spec.title), encoding="utf-8")
-            report = judge(source, pair.reference, pair.copy, beside=pair.beside)
+            budget = self.listed[source.name].budget
+            report = judge(source, pair.reference, pair.copy, budget=budget, beside=pair.beside)
             report = replace(report, executed=f"executed/{page.name}")
             memory = self._memory(source.name)
             if report.status == "passed":
@@ -145,17 +151,17 @@ class _Course:
                 memory.write_text(json.dumps({"layout": _LAYOUT, **asdict(report)}, indent=1), encoding="utf-8")
             return self._complete(report, source)
         except Exception as error:  # as above
-            return _failed(source.name, error)
+            return self._failed(source.name, error)
 
     def _complete(self, report: NotebookReport, source: Source) -> NotebookReport:
         exercises, used = tuple(exercises_of(source, self.root)), tuple(engines_of(source))
         return replace(report, exercises=exercises, engines=used, notes=_notes(report, source, self.root))
 
     def _memory(self, name: str) -> Path:
-        key = _key(self.root, name, self.here, whole_copies=self.whole)
+        key = _key(self.root, self.listed[name], self.here, whole_copies=self.whole)
         return self.root / "build" / "cache" / "course" / f"{name}-{key}.json"
 
-    def _said(self, report: NotebookReport) -> NotebookReport:
+    def _shown(self, report: NotebookReport) -> NotebookReport:
         self.out.print(_line(report))
         for problem in report.problems:
             self.out.print(f"    [red]{_plain(problem)}[/red]")
@@ -163,16 +169,18 @@ class _Course:
             self.out.print(f"    [yellow]{_plain(note)}[/yellow]")
         return report
 
-
-def _failed(name: str, error: Exception) -> NotebookReport:
-    if isinstance(error, SourceError):
-        problems = tuple(map(str, error.violations))
-    else:
-        problems = (str(error) if isinstance(error, CourseError) else f"{type(error).__name__}: {error}",)
-    return NotebookReport(name, title_of(name), "failed", budget_of(name), problems)
+    def _failed(self, name: str, error: Exception) -> NotebookReport:
+        one = self.listed.get(name, Listed.by_name(name))
+        if isinstance(error, SourceError):
+            problems = tuple(map(str, error.violations))
+        else:
+            problems = (str(error) if isinstance(error, CourseError) else f"{type(error).__name__}: {error}",)
+        return NotebookReport(name, one.title, "failed", one.budget, problems)
 
 
 def _notes(report: NotebookReport, source: Source, root: Path) -> tuple[str, ...]:
+    if source.draft:
+        report = replace(report, notes=(*report.notes, source.draft))
     path = root / "notebooks" / f"{source.name}.ipynb"
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == notebook_text(learner_copy(source)):
         return report.notes
@@ -186,12 +194,12 @@ def _engines() -> Iterator[EngineReport]:
         yield EngineReport(key, one.engine.name, one.version or "", one.engine.without)
 
 
-def _key(root: Path, name: str, here: Sequence[EngineReport], *, whole_copies: bool) -> str:
+def _key(root: Path, one: Listed, here: Sequence[EngineReport], *, whole_copies: bool) -> str:
     """Return a digest of all that a run depends on: source, libraries, environment, engines, how copies are judged."""
-    settings = [_LAYOUT, sys.version, whole_copies, [asdict(engine) for engine in here]]
+    settings = [_LAYOUT, sys.version, whole_copies, one.budget, [asdict(engine) for engine in here]]
     digest = hashlib.sha256(json.dumps(settings).encode())
     files = [
-        source_path(root, name),
+        source_path(root, one.name),
         *sorted((root / "course_lib").rglob("*.py")),
         *(path for room in _OURS for path in sorted((Path(__file__).parents[1] / room).rglob("*.py"))),
         *sorted(root.glob("*.lock")),

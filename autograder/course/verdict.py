@@ -10,10 +10,10 @@ from autograder.authoring.assignments import Assignment
 from autograder.authoring.format import answers_path
 from autograder.authoring.release import release_of
 from autograder.authoring.sources import Source
-from autograder.course.model import ExerciseReport, NotebookReport, budget_of
+from autograder.course.model import ExerciseReport, NotebookReport
 from autograder.grading.score import score
 from autograder.model import CheckResult
-from autograder.runners.papermill import Run, faults, only_not_implemented
+from autograder.runners.run import NotebookRun, faults, only_not_implemented
 from course_lib import engines
 
 __all__ = ["engines_of", "exercises_of", "judge"]
@@ -21,19 +21,22 @@ __all__ = ["engines_of", "exercises_of", "judge"]
 _SLOWEST = 3  # cells named in the report
 
 
-def judge(source: Source, reference: Run, copy: Run, *, beside: bool = False) -> NotebookReport:
+def judge(
+    source: Source, reference: NotebookRun, copy: NotebookRun, *, budget: float, beside: bool = False
+) -> NotebookReport:
     """Return what two runs say of a notebook: that of its reference, and that of its untouched learner copy.
 
     Parameters
     ----------
+    budget
+        Seconds that the reference may take.
     beside
         Whether other notebooks ran at the same time: then the clock says less, and the report says so.
     """
     released = release_of(source)
     assignment = Assignment(source.spec, released, released)
-    of_reference = score(reference.executed, assignment)
-    of_copy = score(copy.executed, assignment, untouched=[e.solution_id for e in source.spec.exercises])
-    budget = budget_of(source.name)
+    of_reference = score(reference, assignment)
+    of_copy = score(copy, assignment, untouched=[e.solution_id for e in source.spec.exercises])
     notes = []
     if reference.seconds > budget:
         busy = f" ({reference.cpu_seconds:.0f} s of processor time)"
@@ -80,10 +83,10 @@ def engines_of(source: Source) -> list[str]:
     return [key for key in engines.ENGINES if key in words]
 
 
-def _reference_problems(run: Run, results: Sequence[CheckResult]) -> Iterator[str]:
+def _reference_problems(run: NotebookRun, results: Sequence[CheckResult]) -> Iterator[str]:
     if run.died:
         yield run.died
-    lost = {r.check.grade_id: r for r in results if r.points is not None and not r.passed}
+    lost = {r.check.grade_id: r for r in results if r.lost}
     for fault in faults(run.notebook):
         if fault.cell not in lost:
             yield f"the reference stops at {fault.cell} with {fault.error}: {fault.message}"
@@ -93,7 +96,7 @@ def _reference_problems(run: Run, results: Sequence[CheckResult]) -> Iterator[st
         yield f"the reference leaves a process running: {process}"
 
 
-def _copy_problems(run: Run, results: Sequence[CheckResult]) -> Iterator[str]:
+def _copy_problems(run: NotebookRun, results: Sequence[CheckResult]) -> Iterator[str]:
     if run.died:
         yield f"the untouched learner copy: {run.died}"
     breaks = only_not_implemented(run.notebook)

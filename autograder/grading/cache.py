@@ -1,4 +1,4 @@
-"""Results by content: the same cells, the same tests and the same grader are not run twice.
+"""Result cache, keyed by content: the same cells, the same tests and the same grader are not run twice.
 
 An entry is one file, written beside its place and moved in, so that a grader that is killed leaves none half written.
 The key covers everything a result depends on; nothing is ever looked up by a student's name.
@@ -20,11 +20,11 @@ from autograder.reports.files import write_atomically
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["Cache", "Entry", "grader_version", "key_of"]
+__all__ = ["Cache", "CachedRun", "grader_version", "key_of"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedRun:
     """What running a notebook gave: the score of each check, and the notebook with its outputs."""
 
     checks: tuple[tuple[str, float | None, str], ...]  # grade id, points, message
@@ -32,6 +32,7 @@ class Entry:
     seconds: float
     peak_mb: float
     notebook: str  # JSON
+    notes: tuple[str, ...] = ()  # what was left out of its outputs
 
 
 class Cache:
@@ -40,21 +41,21 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> CachedRun | None:
         """Return the entry of ``key``; None if there is none, or if its file is damaged."""
         if self.folder is None:
             return None
         try:
             values = json.loads(self._path(key).read_text(encoding="utf-8"))
             values["checks"] = tuple((i, None if p is None else float(p), str(m)) for i, p, m in values["checks"])
-            return Entry(**values)
+            return CachedRun(**{**values, "notes": tuple(map(str, values["notes"]))})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def put(self, key: str, entry: Entry) -> None:
-        """Store ``entry`` under ``key``, at once or not at all."""
+    def put(self, key: str, run: CachedRun) -> None:
+        """Store ``run`` under ``key``, at once or not at all."""
         if self.folder is not None:
-            write_atomically(self._path(key), json.dumps(asdict(entry)))
+            write_atomically(self._path(key), json.dumps(asdict(run)))
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None
@@ -63,23 +64,25 @@ class Cache:
 
 def key_of(notebook: NotebookNode, graded: NotebookNode, options: Iterable[Any]) -> str:
     """Return the key of running ``notebook``, a repaired submission, against the release ``graded``."""
-    cells = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in notebook.cells]
-    asked = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in graded.cells]
-    content = json.dumps([cells, asked, [str(option) for option in options], grader_version()], sort_keys=True)
+    cells = [
+        [cell.cell_type, cell.source, cell.metadata.get("nbgrader", {}), cell.get("attachments", {})]  # shown with it
+        for cell in notebook.cells
+    ]
+    released = [[cell.cell_type, cell.source, cell.metadata.get("nbgrader", {})] for cell in graded.cells]
+    content = json.dumps([cells, released, [str(option) for option in options], grader_version()], sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def grader_version() -> str:
     """Return a digest of the grader's code, the course library, the interpreter and every installed package."""
-    from importlib.metadata import distributions
-
     import course_lib
 
     digest = hashlib.sha256(sys.version.encode())
     for package in (Path(__file__).parents[1], Path(course_lib.__file__).parent):
         for path in sorted(package.rglob("*.py")):
             digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    installed = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
+    # A package's folder of metadata is named after it and its version; to read 700 of them takes a second.
+    installed = sorted({path.name for place in sys.path for path in Path(place).glob("*.dist-info")})
     digest.update("\n".join(installed).encode())
     return digest.hexdigest()[:16]

@@ -1,98 +1,92 @@
-"""Find the notebooks of a class, whatever it was exported from: every student gets a row for every notebook.
+"""Submission collector: find the notebooks of a class in any layout; every student gets a row for every notebook.
 
 Nothing here raises because of what a learner handed in. A folder is walked without following links; an archive is
-unpacked by :mod:`autograder.grading.unpack`. Known layouts:
-
-- nbgrader: ``STUDENT/ASSIGNMENT/NAME.ipynb`` (also below a folder ``submitted``), with ``timestamp.txt``;
-- nbgrader's exchange: ``STUDENT+ASSIGNMENT+TIMESTAMP+RANDOM/NAME.ipynb`` (also below ``inbound``); the latest counts;
-- a folder a student: ``STUDENT/NAME.ipynb``;
-- Canvas: ``lastfirst_[LATE_]12345_67890_NAME.ipynb``;
-- Moodle: ``First Last_12345_assignsubmission_file_/NAME.ipynb``, or the same in one file name.
+unpacked by :mod:`autograder.grading.unpack`. Whose a file is decides :mod:`autograder.grading.identity.recognise`,
+from the names as they were; what is ignored is ignored by its original name too, and said.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from autograder.grading.unpack import safe_name, unpack
+from autograder.grading.identity.gradescope import METADATA
+from autograder.grading.identity.layouts import FOLDERS, Layout, Owner
+from autograder.grading.identity.level import Entry
+from autograder.grading.identity.listing import SubmissionsError, ignored, listing, printable
+from autograder.grading.identity.people import Claim, People, Person
+from autograder.grading.identity.recognise import Recognised, recognise
+from autograder.grading.notebook.beside import is_helper
+from autograder.grading.notebook.which import RESUBMITTED, Notebooks
 from autograder.model import Refusal
-from course_lib.errors import CourseError
 
-__all__ = ["Classroom", "Found", "SubmissionsError", "collect"]
+__all__ = ["CollectedClass", "Found", "SubmissionsError", "collect", "collect_one"]
 
-_IGNORED_FOLDERS = {".ipynb_checkpoints", "__MACOSX", ".git", "__pycache__"}
-_IGNORED_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}
-_MOST_FILES = 200_000
-_CANVAS = re.compile(r"^(?P<student>[^_]+)_(?:LATE_)?(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)$")
-_MOODLE = re.compile(r"^(?P<student>.+?)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<name>.*)$")
-_EXCHANGE = re.compile(r"^(?P<student>[^+]+)\+[^+]+\+\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^+]*(?:\+.*)?$")
-_RESUBMITTED = re.compile(r"(?:-(?P<canvas>\d+)| \((?P<browser>\d+)\)|-Copy(?P<jupyter>\d*))$")
-
-
-class SubmissionsError(CourseError):
-    """There is nothing to grade: the path is missing or is neither a folder nor a zip file."""
+_NO_HELPERS = {"timestamp.txt", "submission_secret.txt", METADATA}
 
 
 @dataclass(frozen=True)
 class Found:
     """What was found for one student and one notebook: a file, or the reason why there is none."""
 
-    student: str
+    student: str  # the key: the id in the gradebook, and a harmless name for folders
     notebook: str
     path: Path | None = None
     shown: str = ""  # the path as the instructor knows it
     reason: str = ""  # why there is no file to grade
     notes: tuple[str, ...] = ()
     timestamp: str = ""
-    lms_id: str = ""  # the number by which the learning platform knows the student, where its file names tell
+    lms_id: str = ""  # the number by which Canvas or Moodle knows the student, where its file names tell
+    name: str = ""  # the student's name exactly as the submissions say it
+    late: bool | None = None  # whether the platform calls it late; None: it does not say
+    aside: tuple[str, ...] = ()  # about the student's identity, for the instructor only
+    beside: tuple[tuple[str, Path | None], ...] = ()  # what lies beside the file: its path there, and where to read it
 
 
 @dataclass(frozen=True)
-class Classroom:
-    """A class: its students, one :class:`Found` for each student and notebook, and the files nobody can own."""
+class CollectedClass:
+    """A class: its students, one :class:`Found` for each student and notebook, and the files without an owner."""
 
     students: tuple[str, ...]
     found: tuple[Found, ...]
     refused: tuple[Refusal, ...] = ()
-
-
-class _Owner(NamedTuple):
-    """Whose file it is, and what it is called."""
-
-    student: str
-    name: str
-    lms_id: str
+    notes: tuple[str, ...] = ()  # what the instructor should know: the layout, collisions, what was ignored
+    people: People = field(default_factory=People)
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """One file of the class, with its owner as far as its path tells."""
+class _SubmittedFile:
+    """One file of the class, with its owner."""
 
-    student: str
     name: str  # the file name without what the learning platform put around it
-    path: Path
+    path: Path | None
     shown: str
     folder: str  # its path within the student's folder, without the file name
     refused: str = ""
-    lms_id: str = ""
+    ignored: str = ""
+    owner: Owner = field(default_factory=lambda: Owner(""))
+    timestamp: str = ""
 
 
 def collect(
-    submissions: Path, names: Sequence[str], *, scratch: Path, only: Sequence[str] = (), roster: Iterable[str] = ()
-) -> Classroom:
+    submissions: Path,
+    names: Sequence[str],
+    *,
+    scratch: Path,
+    only: Sequence[str] = (),
+    roster: Iterable[str] = (),
+    people: People | None = None,
+    helpers: Sequence[str] = (),
+    notebooks: Notebooks | None = None,
+) -> CollectedClass:
     """Return the class found in ``submissions``.
 
     Parameters
     ----------
     submissions
-        A folder or a zip file in one of the layouts above.
+        A folder or a zip file in one of the layouts of :mod:`autograder.grading.identity.layouts`.
     names
         The notebooks that can be graded, such as ``01_mlops_overview``.
     scratch
@@ -101,216 +95,178 @@ def collect(
         Grade these notebooks; by default each that at least one student handed in, or all if none did.
     roster
         Students who must have a row even if they handed in nothing.
+    people
+        Who has a row since earlier runs; newcomers are added to it.
+    helpers
+        Patterns of the files that are taken along with a notebook.
+    notebooks
+        What is known of ``names``: their places in nbgrader's course, if they have other names there.
 
     Raises
     ------
     SubmissionsError
         ``submissions`` is missing, or is neither a folder nor a zip file.
+    UnsupportedLayoutError
+        Their layout does not say for certain who is who.
     ArchiveError
         The zip file is damaged as a whole.
     """
-    entries, refused = _entries(submissions, scratch)
-    entries = _apart(entries)
-    by_student: dict[str, list[_Entry]] = defaultdict(list)
-    for student in sorted(set(roster)):
-        by_student[safe_name(student)] = []
-    for entry in entries:
-        if entry.student:
-            by_student[entry.student].append(entry)
-        else:
-            refused.append(Refusal(entry.shown, entry.refused or "No student can be told from its path."))
-    for student in _empty_folders(submissions):
-        by_student.setdefault(student, [])
-    chosen = {student: _choose(student, files, names) for student, files in by_student.items()}
+    people, notebooks = people or People(), notebooks or Notebooks(tuple(names))
+    entries, misplaced = listing(submissions, scratch, lambda path: is_helper(path, helpers))
+    export = recognise(entries, notebooks.words, archive=not submissions.is_dir(), root=_root_name(submissions))
+    claims = [Claim(owner.name, owner.ident) for _, owner in export.owned]
+    settled = people.settle(claims, platform=export.layout.name, lasting=export.layout.numbers != "assignment")
+    spaced: list[str] = []
+    listed = people.listed(roster, spaced)
+    rows: dict[str, Person] = {person.key: person for person in (*listed, *settled.people.values())}
+    by_student: dict[str, list[_SubmittedFile]] = {key: [] for key in sorted(rows)}
+    for file, claim in zip(_submitted(export), claims, strict=True):
+        if file is not None:
+            by_student[settled.people[claim].key].append(file)
+    chosen = {key: _choose(rows[key], files, notebooks, export.layout, only) for key, files in by_student.items()}
     graded = list(only) or [n for n in names if any(n in c and c[n].path for c in chosen.values())] or list(names)
     found = [
-        chosen[student].get(name) or _missing(student, name, by_student[student])
-        for student in sorted(chosen)
+        replace(
+            chosen[key].get(name) or _missing(rows[key], name, files, export.layout), aside=settled.about.get(key, ())
+        )
+        for key, files in by_student.items()
         for name in graded
     ]
-    return Classroom(tuple(sorted(chosen)), tuple(found), tuple(refused))
+    strays = [e for e in export.strays if not e.ignored]
+    refused = [*misplaced, *(Refusal(e.shown, e.refused or "No student can be told from its path.") for e in strays)]
+    nobody = () if rows else (f"No student was found in {printable(str(submissions))}.",)
+    notes = (f"Layout: {export.layout.name}.", *nobody, *export.notes, *settled.notes, *spaced, *ignored(entries))
+    return CollectedClass(tuple(by_student), tuple(found), tuple(refused), notes, people)
 
 
-def _entries(submissions: Path, scratch: Path) -> tuple[list[_Entry], list[Refusal]]:
-    if submissions.is_dir():
-        root = _class_folder(submissions)
-        return [_owned(path, root) for path in _walk(root)], []
-    if submissions.is_file() and submissions.suffix.lower() == ".zip":
-        refused = unpack(submissions, scratch)
-        root = _single_folder(scratch)
-        kept = [_owned(path, root) for path in _walk(root)]
-        owners = [(_owner(PurePosixPath(r.path.replace("\\", "/"))), r) for r in refused]
-        turned_away = [_Entry(o.student, o.name, root, r.path, "", r.reason, o.lms_id) for o, r in owners if o.student]
-        return kept + turned_away, [r for o, r in owners if not o.student]
-    raise SubmissionsError(
-        f"There are no submissions at {submissions}.",
-        expected="a folder with a folder per student, or a zip file as Canvas or Moodle exports it",
-        next_step="check the path",
+def collect_one(folder: Path, name: str, *, student: str, scratch: Path) -> Found:
+    """Return the notebook ``name`` among the files of one ``student``, however they lie in ``folder``.
+
+    Raises
+    ------
+    SubmissionsError
+        ``folder`` is missing, or holds more files than anybody hands in.
+    """
+    entries, _ = listing(folder, scratch)
+    files = [
+        _SubmittedFile(e.parts[-1], e.path, e.shown, "/".join(e.parts[:-1]), e.refused, e.ignored)
+        for e in entries
+        if not e.is_folder or e.refused or e.ignored
+    ]
+    person = Person(student, student)
+    return _choose(person, files, Notebooks((name,)), FOLDERS, [name]).get(name) or _missing(
+        person, name, files, FOLDERS
     )
 
 
-def _class_folder(submissions: Path) -> Path:
-    """Step into where nbgrader keeps what was handed in: ``submitted`` of a course, ``inbound`` of an exchange."""
-    inside = [submissions / name for name in ("submitted", "inbound") if (submissions / name).is_dir()]
-    return inside[0] if inside else submissions
+def _root_name(submissions: Path) -> str:
+    return submissions.resolve().name if submissions.is_dir() else submissions.stem
 
 
-def _walk(root: Path) -> list[Path]:
-    """Return the files below ``root`` in a fixed order; links are listed and never followed."""
-    files: list[Path] = []
-    for folder, subfolders, names in os.walk(root, followlinks=False):
-        links = [name for name in subfolders if (Path(folder) / name).is_symlink()]
-        subfolders[:] = sorted(set(subfolders) - _IGNORED_FOLDERS - set(links))
-        files += [Path(folder) / name for name in sorted([*names, *links]) if name not in _IGNORED_FILES]
-        if len(files) > _MOST_FILES:
-            raise SubmissionsError(
-                f"{root} holds more than {_MOST_FILES} files.",
-                expected="the submissions of one class",
-                next_step="give the folder of the submissions only",
-            )
-    return files
+def _submitted(export: Recognised) -> Iterable[_SubmittedFile | None]:
+    """Return the file of each owned entry, or None where it is a folder."""
+    stamps = {e.parts: e.path for e, _ in export.owned if e.parts[-1] == "timestamp.txt" and e.path and not e.refused}
+    for entry, owner in export.owned:
+        if entry.is_folder and not (entry.refused or entry.ignored):
+            yield None
+            continue
+        folder = "/".join(entry.parts[:-1])
+        name = owner.file or entry.parts[-1]
+        stamp = _stamp(entry, stamps, export.layout) if entry.is_notebook and export.layout.stamped else ""
+        yield _SubmittedFile(
+            name, entry.path, entry.shown, folder, entry.refused, entry.ignored, owner, stamp or owner.timestamp
+        )
 
 
-def _single_folder(root: Path) -> Path:
-    """Step into the one folder that some archives wrap around everything; a folder of notebooks is a student's."""
-    inside = [path for path in root.iterdir() if path.name not in _IGNORED_FOLDERS]
-    wraps = len(inside) == 1 and inside[0].is_dir() and not list(inside[0].glob("*.ipynb"))
-    if wraps and (inside[0].name == "submitted" or any(p.is_dir() for p in inside[0].iterdir())):
-        return _single_folder(inside[0]) if inside[0].name != "submitted" else inside[0]
-    return root
-
-
-def _empty_folders(submissions: Path) -> list[str]:
-    """Return the students whose folder holds no file: they still get a row."""
-    if not submissions.is_dir():
-        return []
-    root = _class_folder(submissions)
-    folders = [p for p in root.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")]
-    return [_owner(PurePosixPath(p.name, "x")).student for p in folders if p.name not in _IGNORED_FOLDERS]
-
-
-def _owned(path: Path, root: Path) -> _Entry:
-    relative = PurePosixPath(path.relative_to(root).as_posix())
-    student, name, lms_id = _owner(relative)
-    refused = ""
-    try:
-        kind = path.lstat().st_mode
-    except OSError as error:
-        refused = f"It cannot be read: {error.strerror}."
-    else:
-        if stat.S_ISLNK(kind):
-            refused = "It is a symbolic link."
-            student = student or safe_name(name)  # in the place of a student's folder
-        elif not stat.S_ISREG(kind):
-            refused = "It is not a regular file."
-    return _Entry(student, name, path, str(relative), relative.parent.as_posix(), refused, lms_id)
-
-
-def _owner(relative: PurePosixPath) -> _Owner:
-    """Tell from a path whose file it is; the student is empty when the path does not say."""
-    parts = [part for part in relative.parts if part not in ("..", "/", ".")]
-    if not parts:
-        return _Owner("", "", "")
-    match = _MOODLE.match(parts[0])
-    if len(parts) > 1 and (exchanged := _EXCHANGE.match(parts[0])):
-        return _Owner(safe_name(exchanged["student"]), parts[-1], "")
-    if len(parts) > 1:
-        return _Owner(safe_name(match["student"] if match else parts[0]), parts[-1], match["user"] if match else "")
-    if match := match or _CANVAS.match(parts[0]):
-        return _Owner(safe_name(match["student"]), match["name"], match["user"])
-    stem, dot, suffix = parts[0].rpartition(".")
-    if suffix.lower() == "ipynb" and dot:
-        return _Owner(safe_name(re.split(r"[_\-. ]?\d\d_", stem, maxsplit=1)[0] or stem), parts[0], "")
-    return _Owner("", parts[0], "")
-
-
-def _apart(entries: list[_Entry]) -> list[_Entry]:
-    """Keep two students of the same name apart by the number their learning platform gives them."""
-    numbers: dict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        numbers[entry.student].add(entry.lms_id)
-    return [
-        replace(e, student=f"{e.student}_{e.lms_id}") if e.lms_id and len(numbers[e.student]) > 1 else e
-        for e in entries
-    ]
-
-
-def _choose(student: str, files: list[_Entry], names: Sequence[str]) -> dict[str, Found]:
-    """Return the file to grade for each notebook the student handed in."""
-    candidates: dict[str, list[_Entry]] = defaultdict(list)
-    for entry in files:
-        if name := _notebook_of(entry, names):
-            candidates[name].append(entry)
-    return {name: _best(student, name, entries) for name, entries in candidates.items()}
-
-
-def _notebook_of(entry: _Entry, names: Sequence[str]) -> str:
-    """Return which notebook a file is, by its name, its folder or its cells; nothing if it is none."""
-    stem, _, suffix = entry.name.rpartition(".")
-    if suffix.lower() != "ipynb":
-        return ""
-    lowered = stem.lower().replace(" ", "_").replace("-", "_")
-    if hits := [name for name in names if name.lower() in (lowered, _without_number(stem).lower())]:
-        return hits[0]
-    if hits := [name for name in names if name.lower() in lowered]:
-        return max(hits, key=len)
-    folder = PurePosixPath(entry.folder).name
-    return folder if folder in names else _by_cells(entry, names)
-
-
-def _by_cells(entry: _Entry, names: Sequence[str]) -> str:
-    """Recognise a renamed notebook by the numbers of its graded cells: ``ex-3-1`` belongs to notebook 03."""
-    if entry.refused:
-        return ""
-    try:
-        text = entry.path.read_bytes()[: 4 << 20]
-    except OSError:
-        return ""
-    numbers = re.findall(rb'"grade_id":\s*"(?:ex|check|hidden)-(\d+)-\d+"', text)
-    for number in sorted(set(numbers), key=numbers.count, reverse=True):
-        if hits := [name for name in names if re.match(rf"0*{number.decode()}_", name)]:
-            return hits[0]
+def _stamp(entry: Entry, stamps: dict[tuple[str, ...], Path], layout: Layout) -> str:
+    """Return the submission time in the nearest ``timestamp.txt``, up to the student's folder."""
+    for depth in (1,) if layout.stamped == "top" else range(len(entry.parts) - 1, 0, -1):
+        if path := stamps.get((*entry.parts[:depth], "timestamp.txt")):
+            try:
+                return path.read_text()[:100].strip()
+            except (OSError, UnicodeDecodeError):
+                return ""
     return ""
 
 
-def _without_number(stem: str) -> str:
-    return _RESUBMITTED.sub("", stem)
+def _choose(
+    person: Person, files: list[_SubmittedFile], notebooks: Notebooks, layout: Layout, only: Sequence[str]
+) -> dict[str, Found]:
+    """Return the file to grade for each notebook the student handed in."""
+    candidates: dict[str, list[_SubmittedFile]] = defaultdict(list)
+    for file in files:
+        path = None if file.refused else file.path
+        if not file.ignored and (name := notebooks.of(file.name, file.folder, path, only=only)):
+            candidates[name].append(file)
+    return {name: _best(person, name, submitted, files, layout) for name, submitted in candidates.items()}
 
 
-def _rank(entry: _Entry) -> tuple[bool, int, str]:
-    """Order the files of one notebook: a real file, then the latest resubmission, then by name."""
-    match = _RESUBMITTED.search(entry.name.rpartition(".")[0])
-    number = int(match["canvas"] or 0) if match else 0
-    dated = number or _EXCHANGE.match(entry.shown.partition("/")[0])  # the path of an exchange holds the time
-    return not entry.refused, number, entry.shown if dated else ""
+def _rank(file: _SubmittedFile) -> tuple[bool, str, int]:
+    """Order the files of one notebook: a real file, then the latest by the platform's time, then by its number."""
+    match = RESUBMITTED.search(file.name.rpartition(".")[0])
+    return not file.refused, file.owner.timestamp, int(match["canvas"] or 0) if match else 0
 
 
-def _best(student: str, name: str, entries: list[_Entry]) -> Found:
-    best = max(sorted(entries, key=lambda e: (len(e.name), e.shown)), key=_rank)
+def _best(
+    person: Person, name: str, submitted: list[_SubmittedFile], files: list[_SubmittedFile], layout: Layout
+) -> Found:
+    """Return the file to grade; of several equal ones the one with the shortest name, and the others are named."""
+    best = max(sorted(submitted, key=lambda e: (-len(e.name), e.shown)), key=_rank)
     notes = [f"Handed in as {best.name}."] if best.name != f"{name}.ipynb" else []
-    others = sorted(e.shown for e in entries if e is not best)
+    others = sorted(e.shown for e in submitted if e is not best)
     if others:
-        notes.append(f"{len(entries)} files of this notebook: {best.shown} was graded, {', '.join(others)} was not.")
+        notes.append(f"{len(submitted)} files of this notebook: {best.shown} was graded, {', '.join(others)} was not.")
+    found = _found(person, name, [best], layout)
     if best.refused:
-        return Found(student, name, None, best.shown, f"{best.shown}: {best.refused}", tuple(notes), "", best.lms_id)
-    return Found(student, name, best.path, best.shown, "", tuple(notes), _timestamp(best.path), best.lms_id)
+        return replace(found, shown=best.shown, reason=f"{best.shown}: {best.refused}", notes=tuple(notes))
+    return replace(
+        found,
+        path=best.path,
+        shown=best.shown,
+        notes=tuple(notes),
+        timestamp=best.timestamp,
+        late=best.owner.late,
+        beside=tuple(_beside(best, files, layout)),
+    )
 
 
-def _timestamp(path: Path) -> str:
-    """Return nbgrader's submission time, from ``timestamp.txt`` beside the notebook."""
-    stamp = path.parent / "timestamp.txt"
-    try:
-        return stamp.read_text()[:100].strip() if not stamp.is_symlink() and stamp.is_file() else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
+def _beside(
+    notebook: _SubmittedFile, files: Iterable[_SubmittedFile], layout: Layout
+) -> Iterator[tuple[str, Path | None]]:
+    """Yield what lies beside a notebook or in a folder there: its path, and where it can be read."""
+    found: dict[str, _SubmittedFile] = {}
+    for file in sorted(files, key=lambda file: _rank(file)[2]):
+        below = file.folder == notebook.folder or file.folder.startswith(
+            f"{notebook.folder}/" if notebook.folder else "/"
+        )
+        platforms = file.name in _NO_HELPERS or (layout.name == "Blackboard" and "_attempt_" in file.name)
+        if below and not file.ignored and not platforms and not file.name.lower().endswith(".ipynb"):
+            inside = file.folder[len(notebook.folder) :].strip("/")
+            stem, dot, suffix = file.name.rpartition(".")
+            name = f"{RESUBMITTED.sub('', stem)}{dot}{suffix}" if layout.name == "Canvas" and dot else file.name
+            found[f"{inside}/{name}" if inside else name] = file
+    yield from ((name, None if file.refused else file.path) for name, file in found.items())
 
 
-def _missing(student: str, name: str, files: list[_Entry]) -> Found:
+def _found(person: Person, name: str, files: Sequence[_SubmittedFile], layout: Layout) -> Found:
+    """Return that ``person`` has a row for the notebook ``name``."""
+    number = next((file.owner.ident for file in files), "") if layout.name in ("Canvas", "Moodle") else ""
+    return Found(person.key, name, lms_id=number, name=_encodable(person.name))
+
+
+def _missing(person: Person, name: str, files: list[_SubmittedFile], layout: Layout) -> Found:
     refused = [f"{e.shown}: {e.refused}" for e in files if e.refused]
-    others = sorted(e.name for e in files if not e.refused and e.name != "timestamp.txt")
+    ignored = [f"{e.shown} ({e.ignored})" for e in files if e.ignored]
+    others = sorted(e.name for e in files if not e.refused and not e.ignored and e.name != "timestamp.txt")
     reason = f"No file {name}.ipynb was handed in."
     if refused:
         reason += " Refused: " + " ".join(refused[:3])
     elif others:
         reason += f" Found instead: {', '.join(others[:5])}."
-    return Found(student, name, None, "", reason, lms_id=next((e.lms_id for e in files), ""))
+    if ignored:
+        reason += f" Ignored: {', '.join(ignored[:3])}."
+    return replace(_found(person, name, files, layout), reason=reason)
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="replace").decode()

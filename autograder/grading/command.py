@@ -1,21 +1,26 @@
-"""The command ``grade``: choose what runs the notebooks, show progress, write the reports, and say what came of it."""
+"""Command ``grade``: choose what runs the notebooks, show progress, write the reports, and say what came of it."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from autograder.authoring.assignments import course_catalogue
-from autograder.authoring.format import course_root, resolve_names
-from autograder.grading.classroom import Runner, grade_class
-from autograder.grading.options import GradeOptions, GradingError
+from autograder.authoring.assignments import Catalogue, course_catalogue
+from autograder.authoring.format import course_root
+from autograder.authoring.own_course.catalogue import own_catalogue
+from autograder.authoring.own_course.helpers import helpers_folder
+from autograder.grading.book.settings import own_course
+from autograder.grading.classroom import Runner, grade_class, keep_apart
+from autograder.grading.identity.roster import read_roster
+from autograder.grading.options import GradeOptions
+from autograder.grading.seed import seed_for
 from autograder.model import Result
 from autograder.reports.class_report import ClassReport, write_report
+from autograder.reports.files import require_writable
 from autograder.reports.tables import write_exports
 from autograder.runners.executor import Executor
 from autograder.runners.pool import run_jobs
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
 
     from autograder.sandbox.engine import SandboxName
 
-__all__ = ["choose_executor", "grade_command", "read_roster"]
+__all__ = ["catalogue_for", "choose_executor", "grade_command"]
+
+_MOST_LINES = 20  # of one kind on the terminal
 
 
 def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: Path | None = None) -> int:
@@ -34,7 +41,7 @@ def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: 
     Parameters
     ----------
     submissions
-        A folder with a folder for each student, or a zip file from Canvas or Moodle.
+        A folder with a folder for each student, or a learning platform's export.
     out
         Folder for gradebook, feedback and reports; an earlier run there is continued.
     options
@@ -54,10 +61,15 @@ def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: 
     """
     from rich.console import Console
 
+    keep_apart(submissions, out)
+    require_writable(out)
     console = Console(soft_wrap=True, highlight=False)
-    catalogue = course_catalogue(root or course_root())
-    options = replace(options, only=tuple(resolve_names(options.only, catalogue.names)))
-    make_executor, name, warning = choose_executor(options.sandbox)
+    options = own_course(out, options)
+    catalogue = catalogue_for(out, options, root=root, apart=(submissions, out))
+    only, seed = tuple(catalogue.resolve(options.only)), seed_for(out, options.seed)
+    options = replace(options, only=only, seed=seed)
+    roster, said = read_roster(options.roster) if options.roster else ((), ())
+    make_executor, name, warning = choose_executor(options.sandbox, seed=seed, helpers=helpers_folder(out / "cache"))
     if warning:
         console.print(f"[yellow]{warning}[/yellow]")
     with _progress(console) as (on_start, on_result):
@@ -68,16 +80,40 @@ def grade_command(submissions: Path, out: Path, options: GradeOptions, *, root: 
             make_executor=make_executor,
             executor_name=name,
             options=options,
-            roster=read_roster(options.roster) if options.roster else (),
+            roster=roster,
             runner=_runner(options),
             on_start=on_start,
             on_result=on_result,
         )
-    limits = {name: getattr(options, name) for name in ("time_limit", "cell_limit", "sandbox")}
+    report = replace(report, on_submissions=(*said, *report.on_submissions))
+    limits = {name: getattr(options, name) for name in ("time_limit", "cell_limit", "sandbox", "seed")}
     write_exports(report.rows, report.assignments, out)
     write_report(report, out, limits=limits)
-    _conclude(console, report, out)
+    _print_summary(console, report, out)
     return 1 if report.broken else 0
+
+
+def catalogue_for(
+    out: Path, options: GradeOptions, *, root: Path | None = None, apart: Iterable[Path] = ()
+) -> Catalogue:
+    """Return the notebooks that are graded into ``out``: those of an own course, or of this one.
+
+    Parameters
+    ----------
+    out, options
+        The folder, and what is known of it (:func:`autograder.grading.book.settings.own_course`).
+    root
+        This course's folder; by default the one around the current folder.
+    apart
+        What is no helper file of an own course, wherever it lies.
+    """
+    if options.source is not None and (options.source.exists() or not (out / "source").is_dir()):
+        return own_catalogue(options.source, kept=out / "cache", apart=apart)
+    if options.source is not None:
+        note = f"The source {options.source} is not there any more: its copy in {out / 'source'} was taken."
+        copied = own_catalogue(out / "source", kept=out / "cache", apart=apart)
+        return replace(copied, notes=(note, *copied.notes))
+    return course_catalogue(root or course_root())
 
 
 def _runner(options: GradeOptions) -> Runner:
@@ -89,7 +125,9 @@ def _runner(options: GradeOptions) -> Runner:
     return partial(run_on_ray, address=options.address)
 
 
-def choose_executor(sandbox: str) -> tuple[Callable[[], Executor], str, str]:
+def choose_executor(
+    sandbox: str, *, seed: str = "", helpers: Path | None = None
+) -> tuple[Callable[[], Executor], str, str]:
     """Return what makes an executor in a worker, its name, and a warning to show.
 
     Raises
@@ -99,40 +137,23 @@ def choose_executor(sandbox: str) -> tuple[Callable[[], Executor], str, str]:
     """
     import sys
 
-    from autograder.runners.kernel import PlainKernel
     from autograder.runners.sandbox import Sandboxed
-    from autograder.sandbox import capabilities
+    from autograder.sandbox import choose
 
     if sandbox != "none":
-        chosen = capabilities().choose(sandbox)
-        return partial(Sandboxed, cast("SandboxName", chosen), probed=True), f"twin, {chosen}", ""
+        chosen = choose(sandbox)
+        make = partial(Sandboxed, cast("SandboxName", chosen), probed=True, seed=seed, helpers=helpers)
+        return make, f"judge, {chosen}", ""
     warning = "No sandbox: submissions run as ordinary programs that can read, write and send whatever you can."
     if sys.platform == "linux":
-        return partial(Sandboxed, "none"), "twin, none", warning
-    return PlainKernel, PlainKernel.name, warning + " Nor is there a twin on this system: the tests run among them."
+        return partial(Sandboxed, "none", seed=seed, helpers=helpers), "judge, none", warning
+    from autograder.runners.kernel import PlainKernel
 
-
-def read_roster(path: Path) -> tuple[str, ...]:
-    """Return the students named in ``path``: the column ``student`` of a CSV file, or a name on each line.
-
-    Raises
-    ------
-    GradingError
-        The file cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GradingError(
-            f"The roster {path} cannot be read: {error}",
-            expected="a text file with a student on each line, or a CSV file with a column 'student'",
-            next_step="check the path",
-        ) from error
-    if lines and "student" in (header := next(csv.reader(lines[:1]))):
-        names = [row[header.index("student")] for row in csv.reader(lines[1:]) if len(row) > header.index("student")]
-    else:
-        names = lines
-    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    return (
+        partial(PlainKernel, helpers),
+        PlainKernel.name,
+        warning + " Nor is there a judge on this system: the tests run among them.",
+    )
 
 
 @contextmanager
@@ -155,32 +176,58 @@ def _progress(console: Console) -> Iterator[tuple[Callable[[int], None], Callabl
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[last]}"),
+        TextColumn("{task.fields[last]}", markup=False),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("grading", total=None, rate="", last="")
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("grading", total=None, rate="", last="")
 
-        def on_result(result: Result) -> None:
-            state = bar.tasks[0]
-            rate = f"{60 * (state.completed + 1) / state.elapsed:.0f} a minute" if state.elapsed else ""
-            bar.update(task, advance=1, rate=rate, last=f"{result.student} {result.notebook}")
+    def on_start(total: int) -> None:
+        bar.update(task, total=total)
+        bar.start()
 
-        yield lambda total: bar.update(task, total=total), on_result
+    def on_result(result: Result) -> None:
+        state = bar.tasks[0]
+        rate = f"{60 * (state.completed + 1) / state.elapsed:.0f} a minute" if state.elapsed else ""
+        bar.update(task, advance=1, rate=rate, last=f"{result.student} {result.notebook}")
+
+    try:
+        yield on_start, on_result
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
-def _conclude(console: Console, report: ClassReport, out: Path) -> None:
+def _print_summary(console: Console, report: ClassReport, out: Path) -> None:
     from rich.markup import escape
 
-    states = [row.result.status for row in report.rows]
+    rows = [row for row in report.rows if row.result.notebook in report.graded]
+    states = [row.result.status for row in rows]
     console.print(
         f"[bold]{len(states)} submissions[/bold]: {states.count('graded')} graded, {states.count('failed')} failed, "
         f"{states.count('rejected')} rejected, in {report.seconds:.1f} s."
     )
-    for row in report.rows:
+    for row in rows:
         if row.result.status != "graded":
-            console.print(escape(f"  {row.result.student}, {row.result.notebook}: {row.result.reason}"), style="yellow")
-    for refusal in report.refused:
-        console.print(escape(f"  refused {refusal.path}: {refusal.reason}"), style="yellow")
+            text = f"  {row.result.name}, {row.result.notebook}: {row.result.reason}"
+            console.print(escape(_printable(text)), style="yellow")
+    _print_some(console, [f"refused {refusal.path}: {refusal.reason}" for refusal in report.refused])
+    _print_some(console, report.on_submissions)
+    _print_some(console, report.on_grades)
     for broken in report.broken:
         console.print(escape(f"  the grader failed on {broken}"), style="red")
     console.print(f"Report: {escape(str(out / 'report.html'))}", style="cyan")
+
+
+def _print_some(console: Console, lines: Sequence[str]) -> None:
+    """Print the first lines, and how many more stand in the report."""
+    from rich.markup import escape
+
+    for line in lines[:_MOST_LINES]:
+        console.print(escape(f"  {_printable(line)}"), style="yellow")
+    if len(lines) > _MOST_LINES:
+        console.print(f"  … and {len(lines) - _MOST_LINES} more, in the report", style="yellow")
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` without what a terminal obeys: names of students and files can hold anything."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -1,4 +1,4 @@
-"""From the outputs of an executed notebook to points and messages.
+"""Scoring: from the outputs of an executed notebook to points and messages.
 
 The rules are nbgrader's, with four deliberate differences: what a check writes to stderr is not a failure; a partial
 score above the maximum counts as the maximum; a partial score that is negative or no number counts as 0; a check that
@@ -14,11 +14,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment, grade_id_of
 from autograder.model import Check, CheckResult
 from autograder.runners.executor import Executed
+from autograder.text import plain_output
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -27,11 +29,10 @@ __all__ = ["SCORE_MIME", "score"]
 
 SCORE_MIME = "application/vnd.mlops-course.score+json"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CELL_FRAME = re.compile(r"Cell In\[(\d+)\]")
-_LONGEST_MESSAGE = 600
-_OWN_WORDS = {"AssertionError", "CheckFailed"}
-_GRADER_WORDS = {"CellTimeoutError", "DeadKernelError", "NotDefined", "NotAValue", "UnsafePickle"}
+_MAX_MESSAGE = 600
+_CHECK_ERRORS = {"AssertionError", "CheckFailed"}
+_GRADER_ERRORS = {"CellTimeoutError", "DeadKernelError", "NotDefined", "NotAValue", "UnsafePickle"}
 
 
 def score(executed: Executed, assignment: Assignment, *, untouched: Iterable[str] = ()) -> tuple[CheckResult, ...]:
@@ -49,12 +50,21 @@ def score(executed: Executed, assignment: Assignment, *, untouched: Iterable[str
     cells = {i: cell for cell in executed.notebook.cells if (i := grade_id_of(cell))}
     untouched = frozenset(untouched)
     started = {e.number: e.solution_id not in untouched for e in assignment.spec.exercises}
-    return tuple(
+    results = (
         _manual(check, untouched)
         if check.kind == "manual"
         else _automatic(check, cells.get(check.grade_id), executed, started=started.get(check.exercise, True))
         for check in assignment.checks
     )
+    return tuple(_marked(result) if result.check.grade_id in assignment.unseen else result for result in results)
+
+
+def _marked(result: CheckResult) -> CheckResult:
+    """Mark a check that ran in the learner's process; of one that is hidden, nothing is shown that came from there."""
+    said = result.message
+    if result.check.kind == "hidden" and not result.passed:
+        said = "Your code does not pass this check."
+    return replace(result, message=f"{said} (This check ran in the same process as your code.)")
 
 
 def _manual(check: Check, untouched: frozenset[str]) -> CheckResult:
@@ -102,13 +112,13 @@ def _message(check: Check, cell: NotebookNode, error: NotebookNode, *, started: 
     """
     name = _presentable(str(error.get("ename", "Error")), cell)[:80] or "Error"
     text = _presentable(str(error.get("evalue", "")), cell)
-    if name in _GRADER_WORDS and own and text:
+    if name in _GRADER_ERRORS and own and text:
         return text
     if not started and name == "NotImplementedError":
         return text or "This exercise was not started."
-    if check.kind == "hidden" and not (name in _OWN_WORDS and own):
+    if check.kind == "hidden" and not (name in _CHECK_ERRORS and own):
         return f"Your code raised {name} when it was called with other data than in the visible check."
-    if name in _OWN_WORDS:
+    if name in _CHECK_ERRORS:
         return text or "The result is not what the exercise asks for."
     return f"{name}: {text}" if text else name
 
@@ -121,10 +131,10 @@ def _raised_by(cell: NotebookNode, error: NotebookNode) -> bool:
 
 def _presentable(text: str, cell: NotebookNode) -> str:
     """Return ``text`` without terminal codes, not too long, and without any line of the check's source."""
-    text = _CONTROL.sub("", _ANSI.sub("", text)).strip()
+    text = plain_output(text, 10 * _MAX_MESSAGE).strip()
     squeezed = "".join(text.split())
     lines = ("".join(line.split()) for line in cell.source.splitlines())
     code = [line for line in lines if len(line) >= 12 and not line.startswith("#")]
     if any(line in squeezed for line in code):
         return ""
-    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE].rstrip() + " …"
+    return text if len(text) <= _MAX_MESSAGE else text[:_MAX_MESSAGE].rstrip() + " …"

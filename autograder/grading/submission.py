@@ -1,39 +1,37 @@
-"""One submission → one :class:`~autograder.model.Result`, whatever was handed in.
+"""Submission grading: one file to one :class:`~autograder.model.Result`, whatever the file holds.
 
-:func:`grade_submission` is the whole path for one file: read, repair, run, score. :func:`grade_found` adds what a class
-needs around it: the cache, and the notebook that an instructor opens in the formgrader. Neither raises because of a
-submission.
+:class:`Grader` is the whole path: read, repair, run, score, with a cache around it, and the notebook that an instructor
+opens in the formgrader. It never raises because of a submission.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment, grade_id_of
-from autograder.grading.cache import Cache, Entry, key_of
+from autograder.authoring.own_course.helpers import helpers_folder
+from autograder.grading.cache import Cache, CachedRun, key_of
 from autograder.grading.collect import Found
+from autograder.grading.harmless import harmless, plain_markdown
+from autograder.grading.notebook.beside import Beside, mentioned, taken_along
+from autograder.grading.notebook.read import Rejected, read_submission, told
+from autograder.grading.notebook.repair import Repaired, repair
 from autograder.grading.options import GradeOptions
-from autograder.grading.read import Rejected, read_submission
-from autograder.grading.repair import Repaired, repair
 from autograder.grading.score import score
-from autograder.model import CheckResult, Result
-from autograder.runners.executor import Executed, Executor
+from autograder.model import Check, CheckResult, Result, Status
+from autograder.runners.executor import Executor
+from autograder.sandbox.outcomes import tidied
+from autograder.text import LEFT_OUT
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = [
-    "Graded",
-    "Grader",
-    "failed",
-    "grade_found",
-    "grade_submission",
-    "rejected",
-]
+__all__ = ["Graded", "Grader", "broken"]
 
 NOTICE = "graded-notice"  # metadata key of the cell that tells an instructor why a notebook has no grades
 
@@ -66,135 +64,131 @@ class Grader:
 
     def __call__(self, found: Found) -> Graded:
         """Grade ``found``; when the executor breaks, try once more with a new one."""
-        graded = self._grade(found)
+        graded = self._try(found)
         if graded.broken:
             self.close()
             self.executor = self.make_executor()
-            graded = self._grade(found)
+            graded = self._try(found)
         return graded
-
-    def _grade(self, found: Found) -> Graded:
-        assignment = self.assignments[found.notebook]
-        return grade_found(found, assignment, executor=self.executor, options=self.options, cache=self.cache)
 
     def close(self) -> None:
         """End what the executor has started."""
         self.executor.close()
 
+    def _try(self, found: Found) -> Graded:
+        assignment = self.assignments[found.notebook]
+        try:
+            return self._grade(found, assignment)
+        except Exception as error:  # the class goes on; the reason is recorded and the exit code says so
+            reason = f"The grader failed on this submission: {type(error).__name__}: {error!s:.300}"
+            return broken(found, assignment, reason)
 
-def grade_submission(
-    path: Path, assignment: Assignment, *, executor: Executor, student: str = "", options: GradeOptions | None = None
-) -> Result:
-    """Grade the file at ``path`` and return what it earned; never raises because of what the file holds.
+    def _grade(self, found: Found, assignment: Assignment) -> Graded:
+        if found.path is None:
+            return _rejected(found, assignment, found.reason)
+        submission = read_submission(found.path)
+        if isinstance(submission, Rejected):
+            return _rejected(found, assignment, submission.reason, submission.digest)
+        repaired = repair(submission.notebook, assignment)
+        place = helpers_folder(self.cache.folder) / assignment.helpers if self.cache.folder else None
+        beside = taken_along(found.beside, self.options.helpers, course=assignment.beside, place=place)
+        solutions = assignment.source.cells if assignment.source is not None else []
+        code = [cell.source for cell in solutions if cell.cell_type == "code"]  # what a run leaves out depends on it
+        limits = self.executor.name, self.options.time_limit, self.options.cell_limit, self.options.seed
+        there = [assignment.helpers, *sorted(assignment.unseen), *_digests(beside.files)]
+        key = key_of(repaired.notebook, assignment.graded, (*limits, code, there))
+        cached = None if self.options.force else self.cache.get(key)
+        run = cached or self._run(repaired, assignment, beside)
+        if cached is None:
+            self.cache.put(key, run)
+        checks = {check.grade_id: check for check in assignment.checks}
+        skipped = [e.number for e in assignment.spec.exercises if e.solution_id in repaired.untouched]
+        result = Result(
+            found.student,
+            found.notebook,
+            "failed" if run.died else "graded",
+            tuple(
+                CheckResult(checks[i], points, message + _left(beside, checks[i], points, message))
+                for i, points, message in run.checks
+            ),
+            run.died,
+            (*found.notes, *beside.notes, *submission.repairs, *repaired.repairs, *run.notes),
+            run.seconds,
+            run.peak_mb,
+            submission.digest,
+            {"seed": self.options.seed, "not_attempted": " ".join(skipped)} | ({"cached": "yes"} if cached else {}),
+        )
+        return Graded(found, result, key, notebook=run.notebook)
 
-    Parameters
-    ----------
-    path
-        What was handed in.
-    assignment
-        What was asked.
-    executor
-        What runs the notebook, such as :class:`autograder.runners.kernel.PlainKernel`.
-    student
-        Whose it is.
-    options
-        Limits.
-    """
-    found = Found(student, assignment.name, path, path.name)
-    return grade_found(found, assignment, executor=executor, options=options or GradeOptions()).result
-
-
-def grade_found(
-    found: Found, assignment: Assignment, *, executor: Executor, options: GradeOptions, cache: Cache | None = None
-) -> Graded:
-    """Grade one submission of a class; see :func:`grade_submission`."""
-    try:
-        return _grade(found, assignment, executor, options, cache or Cache(None))
-    except Exception as error:  # the class goes on; the reason is recorded and the exit code says so
-        reason = f"The grader failed on this submission: {type(error).__name__}: {error!s:.300}"
-        return replace(failed(found, assignment, reason), broken=True)
-
-
-def _grade(found: Found, assignment: Assignment, executor: Executor, options: GradeOptions, cache: Cache) -> Graded:
-    if found.path is None:
-        return rejected(found, assignment, found.reason)
-    submission = read_submission(found.path)
-    if isinstance(submission, Rejected):
-        return rejected(found, assignment, submission.reason, submission.digest)
-    repaired = repair(submission.notebook, assignment)
-    limits = executor.name, options.time_limit, options.cell_limit
-    key = key_of(repaired.notebook, assignment.graded, (*limits, _solutions(assignment)))
-    entry = None if options.force else cache.get(key)
-    fresh = entry is None
-    if entry is None:
-        entry = _run(repaired, assignment, executor, options)
-        cache.put(key, entry)
-    result = Result(
-        found.student,
-        found.notebook,
-        "failed" if entry.died else "graded",
-        _checks(entry, assignment),
-        entry.died,
-        (*found.notes, *submission.repairs, *repaired.repairs),
-        entry.seconds,
-        entry.peak_mb,
-        submission.digest,
-        {} if fresh else {"cached": "yes"},
-    )
-    return Graded(found, result, key, notebook=entry.notebook)
+    def _run(self, repaired: Repaired, assignment: Assignment, beside: Beside) -> CachedRun:
+        self.executor.prepare(assignment)
+        executed = self.executor.run(
+            repaired.notebook,
+            assignment.graded,
+            time_limit=self.options.time_limit,
+            cell_limit=self.options.cell_limit,
+            files=beside.files,
+        )
+        notes = told(_tidied(executed.notebook))
+        checks = score(executed, assignment, untouched=repaired.untouched)
+        rows = tuple((c.check.grade_id, c.points, c.message) for c in checks)
+        notebook = _autograded(executed.notebook, assignment.graded)
+        return CachedRun(rows, executed.died, executed.seconds, executed.peak_mb, notebook, notes)
 
 
-def _solutions(assignment: Assignment) -> list[str]:
-    """Return the reference solutions: what may be left out of a run depends on them."""
-    cells = assignment.source.cells if assignment.source is not None else []
-    return [cell.source for cell in cells if cell.cell_type == "code"]
+def _digests(files: Mapping[str, bytes]) -> list[str]:
+    return [f"{name} {hashlib.sha256(content).hexdigest()}" for name, content in files.items()]
 
 
-def _run(repaired: Repaired, assignment: Assignment, executor: Executor, options: GradeOptions) -> Entry:
-    executor.prepare(assignment)
-    executed: Executed = executor.run(
-        repaired.notebook, assignment.graded, time_limit=options.time_limit, cell_limit=options.cell_limit
-    )
-    checks = score(executed, assignment, untouched=repaired.untouched)
-    rows = tuple((c.check.grade_id, c.points, c.message) for c in checks)
-    return Entry(rows, executed.died, executed.seconds, executed.peak_mb, _autograded(executed.notebook))
+def _left(beside: Beside, check: Check, points: float | None, message: str) -> str:
+    """Return what to add to a check that lost points because a file was left where it was."""
+    return mentioned(beside.left, message) if points is not None and points < check.points else ""
 
 
-def _checks(entry: Entry, assignment: Assignment) -> tuple[CheckResult, ...]:
-    asked = {check.grade_id: check for check in assignment.checks}
-    return tuple(CheckResult(asked[grade_id], points, message) for grade_id, points, message in entry.checks)
+def broken(found: Found, assignment: Assignment, reason: str) -> Graded:
+    """Return the result of a submission on which the grader itself failed: no points, and the reason."""
+    return replace(_without_run(found, assignment, "failed", reason), broken=True)
 
 
-def rejected(found: Found, assignment: Assignment, reason: str, digest: str = "") -> Graded:
+def _rejected(found: Found, assignment: Assignment, reason: str, digest: str = "") -> Graded:
     """Return the result of something that is no notebook: no points, and the reason."""
-    graded = failed(found, assignment, reason, digest)
-    return replace(graded, result=replace(graded.result, status="rejected"))
+    return _without_run(found, assignment, "rejected", reason, digest)
 
 
-def failed(found: Found, assignment: Assignment, reason: str, digest: str = "") -> Graded:
-    """Return the result of a submission that could not be graded: no points, and the reason."""
+def _without_run(found: Found, assignment: Assignment, status: Status, reason: str, digest: str = "") -> Graded:
     checks = tuple(CheckResult(check, 0.0, reason) for check in assignment.checks)
-    result = Result(found.student, found.notebook, "failed", checks, reason, found.notes, digest=digest)
+    result = Result(found.student, found.notebook, status, checks, reason, found.notes, digest=digest)
     return Graded(found, result, notebook=_notice(assignment, reason))
 
 
-def _autograded(notebook: NotebookNode) -> str:
-    """Return the executed notebook as nbgrader keeps it: valid, and with the course's metadata only."""
-    import nbformat
+def _tidied(notebook: NotebookNode) -> Iterator[str]:
+    """Make all outputs such as may be stored and shown, in place; yield what was left out of them."""
+    from nbformat import from_dict
 
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [from_dict(output) for output in tidied(cell.outputs)]
+            texts = [str(output.get("data", {}).get("text/plain", "")) for output in cell.outputs]
+            yield from (text[:300] for text in texts if text.startswith(LEFT_OUT))
+
+
+def _autograded(notebook: NotebookNode, release: NotebookNode) -> str:
+    """Return the executed notebook as nbgrader keeps it: valid, and harmless to look at."""
+    import nbformat
+
+    shown = harmless(notebook, release)
+    for cell in shown.cells:
         meta = cell.metadata.get("nbgrader")
         cell.metadata = nbformat.from_dict({"nbgrader": meta} if grade_id_of(cell) else {})
-    text = json.dumps(nbformat.v4.to_notebook_json(notebook), ensure_ascii=False, indent=1)
-    return text.encode("utf-8", errors="replace").decode("utf-8") + "\n"
+    return json.dumps(nbformat.v4.to_notebook_json(shown), ensure_ascii=False, indent=1) + "\n"
 
 
 def _notice(assignment: Assignment, reason: str) -> str:
-    """Return the untouched notebook with the reason on top, so that every row opens in the formgrader."""
+    """Return a notebook that holds the reason and nothing to grade, so that every row opens in the formgrader."""
     import nbformat
     from nbformat.v4 import new_markdown_cell
 
     notebook = nbformat.from_dict(assignment.graded)
-    text = "**This submission could not be graded.** " + reason.replace("<", "&lt;")
-    notebook.cells = [new_markdown_cell(text, id=NOTICE), *notebook.cells]
-    return _autograded(notebook)
+    text = "**This submission could not be graded.** " + plain_markdown(reason)
+    notebook.cells = [new_markdown_cell(text, id=NOTICE)]
+    return _autograded(notebook, assignment.graded)

@@ -1,61 +1,84 @@
-"""Unpack an archive of strangers' files: nothing leaves the folder it is given, and what is refused has a reason."""
+"""Zip extraction of strangers' files: nothing leaves the folder it is given, and what is refused has a reason.
+
+Members are written under numbers; their names stay what the archive says, character by character. So no two names can
+meet on the disk, and who is who is decided on the original.
+"""
 
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from autograder.model import Refusal
 from course_lib.errors import CourseError
 
-__all__ = ["ArchiveError", "ArchiveLimits", "safe_name", "unpack"]
+__all__ = ["ArchiveError", "ArchiveLimits", "Member", "unpack"]
 
 _CHUNK = 1 << 20
 _RATIO_FROM = 10 << 20  # a small file may compress 1000:1 by nature (a notebook of blanks); a big one is a bomb
+_FOLDER_OF = 1_000  # files in one folder on the disk
+_UTF8 = 0x800  # flag of a member whose name is UTF-8 for certain
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
     """What an archive of submissions may hold, in files and bytes."""
 
-    files: int = 50_000
+    members: int = 200_000  # names in its directory, whatever they are
+    files: int = 20_000  # that are unpacked
     file_bytes: int = 256 << 20
     total_bytes: int = 4 << 30
     ratio: int = 200  # of a file's size to its compressed size
+
+
+@dataclass(frozen=True)
+class Member:
+    """One name in an archive: where its content lies if it was wanted, or why it was refused."""
+
+    name: str  # with "/" between folders; a folder ends in one
+    path: Path | None = None
+    refused: str = ""
+    is_misplaced: bool = False  # its name leads out of the archive: it says nothing about who is who
 
 
 class ArchiveError(CourseError):
     """The archive as a whole cannot be read."""
 
 
-def safe_name(text: str) -> str:
-    r"""Return ``text`` as a file or student name: one path component, printable, at most 200 bytes.
-
-    >>> safe_name("../Ann O'Neil\x00")
-    "_Ann O'Neil"
-    """
-    cleaned = "".join("_" if c in '/\\:*?"<>|' else c for c in text if c.isprintable())
-    short = cleaned.strip().lstrip(".").strip().encode()[:200].decode(errors="ignore")
-    return short.rstrip(". ") or "_"
-
-
-def unpack(archive: Path, into: Path, *, limits: ArchiveLimits | None = None) -> tuple[Refusal, ...]:
-    """Unpack a zip file under ``into``; return the members that were refused.
+def unpack(
+    archive: Path,
+    into: Path,
+    *,
+    wanted: Callable[[str], bool] = lambda _: True,
+    limits: ArchiveLimits | None = None,
+) -> tuple[Member, ...]:
+    """Unpack the ``wanted`` members of a zip file under ``into``; return all members, in the archive's order.
 
     Sizes are counted while reading, so a header that lies gains nothing.
 
     Raises
     ------
     ArchiveError
-        The file is not a zip archive, or its directory is damaged.
+        The file is not a zip archive, its directory is damaged, or it names too many files.
     """
     limits = limits or ArchiveLimits()
     into.mkdir(parents=True, exist_ok=True)
     try:
+        if (announced := _announced(archive)) > limits.members:
+            raise _too_many(archive, f"{announced:,} files", limits.members)
         with zipfile.ZipFile(archive) as bundle:
-            return tuple(_unpack_members(bundle, into, limits))
+            infos = bundle.infolist()
+            separator = "/" if any("/" in info.orig_filename for info in infos) else "\\"
+            named = [(_name(info).replace(separator, "/"), info) for info in infos]
+            needed = [name for name, _ in named if wanted(name)]
+            if len(needed) > limits.files:
+                top, count = Counter(name.partition("/")[0] for name in needed).most_common(1)[0]
+                raise _too_many(archive, f"{len(needed):,} notebooks, {count:,} of them in {top!r}", limits.files)
+            return tuple(_unpack_members(bundle, named, into, set(needed), limits))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ArchiveError(
             f"The archive {archive} cannot be read: {error}",
@@ -64,61 +87,101 @@ def unpack(archive: Path, into: Path, *, limits: ArchiveLimits | None = None) ->
         ) from error
 
 
-def _unpack_members(bundle: zipfile.ZipFile, into: Path, limits: ArchiveLimits) -> list[Refusal]:
-    left = limits.total_bytes
-    members = [member for member in bundle.infolist() if not member.is_dir()]
-    too_many = f"The archive holds more than {limits.files} files."
-    refused = [Refusal(member.filename, too_many) for member in members[limits.files :]]
-    for member in members[: limits.files]:
-        reason = _objection(member, limits)
-        if not reason:
-            written, reason = _write(bundle, member, into, min(limits.file_bytes, left))
-            left -= written
-        if reason:
-            refused.append(Refusal(member.filename, reason))
-    return refused
+def _too_many(archive: Path, what: str, most: int) -> ArchiveError:
+    return ArchiveError(
+        f"The archive {archive} names {what}.",
+        expected=f"at most {most:,}: the submissions of one class",
+        next_step="export one assignment at a time, or take out what is no submission",
+    )
 
 
-def _objection(member: zipfile.ZipInfo, limits: ArchiveLimits) -> str:
-    """Return why this member is refused unread, or nothing."""
+def _announced(archive: Path) -> int:
+    """Return how many members the archive's last record announces, before anything is read for each of them."""
+    with archive.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(-min(file.tell(), 66_000), 1)
+        tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    big = tail.rfind(b"PK\x06\x06", 0, at) if tail[max(at - 20, 0) : at].startswith(b"PK\x06\x07") else -1
+    if big >= 0:  # more than 65,535: the count stands in a record of its own, before its locator
+        return int(struct.unpack_from("<Q", tail, big + 32)[0])
+    return int(struct.unpack_from("<H", tail, at + 10)[0]) if 0 <= at <= len(tail) - 12 else 0
+
+
+def _unpack_members(
+    bundle: zipfile.ZipFile,
+    named: Iterable[tuple[str, zipfile.ZipInfo]],
+    into: Path,
+    needed: set[str],
+    limits: ArchiveLimits,
+) -> Iterator[Member]:
+    left, written, seen = limits.total_bytes, 0, set[str]()
+    for name, info in named:
+        misplaced = _misplaced(info)
+        reason = misplaced or _objection(info, limits)
+        if name in seen and not reason:
+            reason = "Another file of the archive has the same name."
+        seen.add(name)
+        if reason or name not in needed or name.endswith("/"):
+            yield Member(name, None, reason, bool(misplaced))
+            continue
+        target = into / f"{written // _FOLDER_OF:03}" / str(written)
+        read, reason = _write(bundle, info, target, min(limits.file_bytes, left))
+        written, left = written + 1, left - read
+        yield Member(name, None if reason else target, reason)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name; macOS and others write UTF-8 without saying so, which is unmistakable."""
+    if info.flag_bits & _UTF8 or info.orig_filename.isascii():
+        return info.orig_filename
+    try:
+        return info.orig_filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.orig_filename
+
+
+def _misplaced(member: zipfile.ZipInfo) -> str:
+    """Return what is wrong with the member's name, or nothing."""
     name = member.orig_filename
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    swollen = member.file_size > _RATIO_FROM and member.file_size > limits.ratio * max(1, member.compress_size)
     objections = (
         ("\x00" in name, "Its name holds a null byte."),
-        (name.startswith(("/", "\\")) or name[1:2] == ":", "Its path is absolute."),
+        (name.startswith(("/", "\\")) or name[1:3] == ":\\", "Its path is absolute."),
         (".." in name.replace("\\", "/").split("/"), "Its path leads out of the archive ('..')."),
-        (kind == stat.S_IFLNK, "It is a symbolic link."),
-        (kind not in (0, stat.S_IFREG, stat.S_IFLNK), "It is not a regular file."),
-        (bool(member.flag_bits & 0x1), "It is encrypted."),
-        (member.file_size > limits.file_bytes, f"It unpacks to more than {limits.file_bytes >> 20} MB."),
-        (swollen, f"It unpacks to more than {limits.ratio} times its size: a zip bomb."),
     )
     return next((reason for objectionable, reason in objections if objectionable), "")
 
 
-def _write(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, budget: int) -> tuple[int, str]:
+def _objection(member: zipfile.ZipInfo, limits: ArchiveLimits) -> str:
+    """Return why this member is refused unread, or nothing."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    is_bomb = member.file_size > _RATIO_FROM and member.file_size > limits.ratio * max(1, member.compress_size)
+    objections = (
+        (kind == stat.S_IFLNK, "It is a symbolic link."),
+        (kind not in (0, stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR), "It is not a regular file."),
+        (bool(member.flag_bits & 0x1), "It is encrypted."),
+        (member.file_size > limits.file_bytes, f"It unpacks to more than {limits.file_bytes >> 20} MB."),
+        (is_bomb, f"It unpacks to more than {limits.ratio} times its size: a zip bomb."),
+    )
+    return next((reason for objectionable, reason in objections if objectionable), "")
+
+
+def _write(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, budget: int) -> tuple[int, str]:
     """Copy one member out, at most ``budget`` bytes; return the bytes read and why it was refused, if it was."""
-    parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-    target = into.joinpath(*(safe_name(part) for part in parts))
-    read = 0
+    read, reason = 0, ""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         with bundle.open(member) as source, target.open("xb") as copy:
             while chunk := source.read(_CHUNK):
                 read += len(chunk)
                 if read > budget:
+                    reason = "It unpacks to more than is accepted: a zip bomb."
                     break
                 copy.write(chunk)
-    except FileExistsError:
-        return 0, "Another file of the archive has the same name."
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        target.unlink(missing_ok=True)
-        return read, f"It is damaged: {error}"
+        reason = f"It is damaged: {error}"
     except Exception as error:  # the decompressors raise their own types (zlib.error, LZMAError)
+        reason = f"It cannot be decompressed: {error}"
+    if reason:
         target.unlink(missing_ok=True)
-        return read, f"It cannot be decompressed: {error}"
-    if read > budget:
-        target.unlink(missing_ok=True)
-        return read, "It unpacks to more than is accepted: a zip bomb."
-    return read, ""
+    return read, reason

@@ -1,5 +1,8 @@
 """The course in JupyterLab: a welcome page at `/course` with the learner's progress, and where kernels keep it.
 
+May import: ``grading``, ``authoring``, ``model``.
+No hostile bytes: it reads a learner's own notebooks, on the learner's machine.
+
 `make lab` points ``JUPYTER_CONFIG_PATH`` at the folder `config/` beside this file. It switches the extension on, opens
 its page, and hides those parts of nbgrader that are for instructors. Without it JupyterLab is as it always was.
 """

@@ -54,6 +54,7 @@ class Page(JupyterHandler):
         path = _STATIC / (name or "welcome.html")
         self.set_header("Content-Type", f"{_TYPES[path.suffix]}; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
+        _ = self.xsrf_token  # to ask for it sets the cookie that the page sends back
         self.finish(path.read_bytes())
 
 

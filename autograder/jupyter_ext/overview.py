@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from autograder.authoring.format import NAMES, spec_of
-from autograder.course.model import title_of
-from autograder.grading.read import Rejected, read_submission
+from autograder.authoring.course_list import Listed, read_list
+from autograder.authoring.format import course_root, spec_of
+from autograder.grading.notebook.read import Rejected, read_submission
 from autograder.model import NotebookSpec
 from course_lib import progress
+from course_lib.errors import CourseError
 
 __all__ = ["ExerciseState", "NextStep", "NotebookState", "next_step", "notebook_states", "notebooks_below"]
+
+_NOTEBOOKS = "[0-9][0-9]_*.ipynb"
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class NextStep:
 def notebook_states(
     folder: Path, outcomes: Mapping[str, progress.Outcome], spent: Mapping[int, float] = MappingProxyType({})
 ) -> list[NotebookState]:
-    """Return the nine notebooks in order.
+    """Return the notebooks of the course in order.
 
     Parameters
     ----------
@@ -84,7 +88,15 @@ def notebook_states(
     spent
         Seconds of work on each notebook, by its number.
     """
-    return [replace(_state(folder, name, outcomes), spent=spent.get(int(name[:2]), 0.0)) for name in NAMES]
+    return [replace(_state(folder, one, outcomes), spent=spent.get(int(one.name[:2]), 0.0)) for one in _listed(folder)]
+
+
+def _listed(folder: Path) -> Sequence[Listed]:
+    """Return the course's list; where there is none that can be read, the notebooks that lie in ``folder``."""
+    with suppress(CourseError):  # a learner gets the page all the same, and `make check` says what is wrong
+        if found := read_list(course_root(folder)):
+            return found
+    return [Listed.by_name(path.stem) for path in sorted(folder.glob(_NOTEBOOKS))]
 
 
 def next_step(states: Sequence[NotebookState]) -> NextStep:
@@ -105,16 +117,16 @@ def _words(state: NotebookState, exercise: ExerciseState) -> str:
     name = f"exercise {exercise.number}, {exercise.title}"
     if state.worked is None:
         return f"Start notebook {state.number}, {state.title}"
-    return f"{'Mend' if exercise.status == 'failed' else 'Go on with'} {name}"
+    return f"{'Fix' if exercise.status == 'failed' else 'Go on with'} {name}"
 
 
-def _state(folder: Path, name: str, outcomes: Mapping[str, progress.Outcome]) -> NotebookState:
-    path = folder / f"{name}.ipynb"
+def _state(folder: Path, one: Listed, outcomes: Mapping[str, progress.Outcome]) -> NotebookState:
+    path = folder / f"{one.name}.ipynb"
     spec, minutes, problem = _read(path) if path.is_file() else (None, 0, "This notebook is not here.")
-    spec = spec or NotebookSpec(name, title_of(name), ())
+    spec = spec or NotebookSpec(one.name, one.title, ())
     exercises = tuple(_exercises(spec, outcomes))
     return NotebookState(
-        number=int(name[:2]),
+        number=int(one.name[:2]),
         title=spec.title,
         path="" if problem else path.name,
         problem=problem,
@@ -150,4 +162,4 @@ def _exercises(spec: NotebookSpec, outcomes: Mapping[str, progress.Outcome]) -> 
 
 def notebooks_below(root: Path) -> Path | None:
     """Return the folder with the course's notebooks in the folder that JupyterLab shows; ``None`` if there is none."""
-    return next((folder for folder in (root / "notebooks", root) if any(folder.glob("[0-9][0-9]_*.ipynb"))), None)
+    return next((folder for folder in (root / "notebooks", root) if any(folder.glob(_NOTEBOOKS))), None)

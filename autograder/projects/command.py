@@ -1,4 +1,4 @@
-"""`python -m autograder project DIR`: read, grade, write the report, and say what to do next."""
+"""Command ``project``: read, grade, write the report, and say what to do next."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from autograder.projects.model import ProjectError, ProjectReport
 from autograder.projects.registry import open_project
 from autograder.projects.report import write_report
 from autograder.projects.stage import ProjectKind, grade
+from autograder.reports.files import require_writable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,17 +29,20 @@ def grade_project(
         The folder holds no practice project, or ``only`` names a stage that it has not.
     SandboxUnavailable
         Strangers' code cannot be walled in on this machine.
+    UnwritableError
+        There is no place for the report.
     """
     project, kind = open_project(folder)
     _check_stages(only, kind)
+    require_writable(out or folder / "build")
 
-    def say(stage: str) -> None:
+    def print_stage(stage: str) -> None:
         console.print(f"  {stage} …", style="dim")
 
-    report = grade(project, kind, only=only, sandbox=sandbox, build=build, on_stage=say)
+    report = grade(project, kind, only=only, sandbox=sandbox, build=build, on_stage=print_stage)
     _show(report, console)
     page = write_report(report, out or folder / "build")
-    console.print(f"{report.points} of {report.most} points; the report is {page}")
+    console.print(f"{report.points} of {report.max_points} points; the report is {page}")
     return report
 
 

@@ -7,16 +7,17 @@ import json
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from importlib import metadata
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from autograder.projects.model import RequirementResult, Unmet, Untried
 from autograder.projects.sandbox import ENVIRONMENT, WORK, CompletedCommand, ProjectSandbox
 from autograder.projects.submission import Project, products
+from autograder.text import visible
 
-__all__ = ["INPUTS", "NOT_CODE", "TIMEOUTS", "Harness", "Server", "StageCache", "Timeouts", "json_of"]
+__all__ = ["INPUTS", "NOT_CODE", "TIMEOUTS", "Harness", "Server", "StageCache", "Timeouts", "dig", "json_of", "post"]
 
 NOT_CODE = (".github", ".dockerignore", "Dockerfile", "compose.yaml", "docker-compose.yml", "README.md", "tests")
 INPUTS = f"{WORK}/given"
@@ -36,6 +37,13 @@ class Timeouts:
 TIMEOUTS = Timeouts()
 
 
+class Training(NamedTuple):
+    """One training: how it went, and the files that it left."""
+
+    done: CompletedCommand
+    files: dict[str, bytes]
+
+
 @dataclass
 class StageCache:
     """Stage cache of gradings of nearly the same project: a stage whose files are the same is not run again.
@@ -44,37 +52,29 @@ class StageCache:
     """
 
     results: dict[str, dict[str, RequirementResult]] = field(default_factory=dict)
-    trained: dict[str, tuple[list[CompletedCommand], dict[str, bytes]]] = field(default_factory=dict)
+    trained: dict[str, list[Training]] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
 class Harness:
     """Test harness: what the stages of one grading share."""
 
-    def __init__(
-        self,
-        project: Project,
-        sandbox: ProjectSandbox,
-        cache: StageCache,
-        *,
-        inputs: Mapping[str, bytes] | None = None,
-        timeouts: Timeouts = TIMEOUTS,
-        build: bool = False,
-    ) -> None:
-        self.project = project
-        self.sandbox = sandbox
-        self.cache = cache
-        self.timeouts = timeouts
-        self.build = build
-        self.results: dict[str, RequirementResult] = {}
-        self.inputs = inputs or {}
-        self.blind: tuple[str, ...] = ()  # what the stage that runs is not given
-        self._number = 0
-        self._installed: CompletedCommand | None = None
+    project: Project
+    sandbox: ProjectSandbox
+    cache: StageCache
+    _: KW_ONLY
+    inputs: Mapping[str, bytes] = field(default_factory=dict)
+    timeouts: Timeouts = TIMEOUTS
+    build: bool = False
+    results: dict[str, RequirementResult] = field(default_factory=dict, init=False)
+    excluded: tuple[str, ...] = field(default=(), init=False)  # what the stage that runs is not given
+    _number: int = field(default=0, init=False)
+    _installed: CompletedCommand | None = field(default=None, init=False)
 
     # results ----------------------------------------------------------------------------------------------------
     def record(self, requirement: str, passed: bool, evidence: str, measured: str = "") -> bool:
         """Record the result of a requirement, and return whether it is met."""
-        self.results[requirement] = RequirementResult(requirement, bool(passed), evidence, measured)
+        self.results[requirement] = RequirementResult(requirement, bool(passed), visible(evidence), visible(measured))
         return bool(passed)
 
     @contextlib.contextmanager
@@ -90,7 +90,7 @@ class Harness:
         """Write the files that the stage may see into a new folder of the sandbox, and return it."""
         self._number += 1
         place = f"{WORK}/{self._number}/{name}"
-        self.sandbox.put({**self.project.visible(self.blind), **(overlay or {})}, place)
+        self.sandbox.put({**self.project.visible(self.excluded), **(overlay or {})}, place)
         self.sandbox.put(self.inputs, INPUTS)
         return place
 
@@ -110,7 +110,8 @@ class Harness:
 
     def _install(self) -> CompletedCommand:
         place = f"{WORK}/source"
-        self.sandbox.put({**self.project.visible(NOT_CODE), **_readme(self.project)}, place)
+        readme = {path: data for path, data in self.project.files.items() if path == "README.md"}  # metadata name it
+        self.sandbox.put({**self.project.visible(NOT_CODE), **readme}, place)
         made = self.sandbox.run(
             [sys.executable, "-m", "venv", "--without-pip", ENVIRONMENT], cwd=WORK, seconds=self.timeouts.install
         )
@@ -129,13 +130,21 @@ class Harness:
         if not done.ok:
             raise Untried(f"the project could not be installed: {done.description()} (see install.installs)")
 
-    def imports_from(self, place: str) -> dict[str, str]:
+    def run(
+        self, name: str, place: str, *, seconds: float, env: Mapping[str, str] | None = None, **values: object
+    ) -> CompletedCommand:
+        """Run a command of the settings in ``place`` until it ends, at most ``seconds``."""
+        command = self.project.command(name, **self._places, **values)
+        env = {**self._import_environment(place), **(env or {})}
+        return self.sandbox.run(command, cwd=place, seconds=seconds, env=env)
+
+    def _import_environment(self, place: str) -> dict[str, str]:
         """Return the variables with which the package is imported from ``place``: that copy, and no other."""
         inside = "src" if any(path.startswith("src/") for path in self.project.files) else "."
         return {"PYTHONPATH": f"{place}/{inside}".removesuffix("/.")}
 
-    def trained(self, *, times: int = 1) -> tuple[list[CompletedCommand], dict[str, bytes]]:
-        """Train at least ``times`` times in one folder; return how it went, and the files that each training left.
+    def trained(self, *, times: int = 1) -> list[Training]:
+        """Train at least ``times`` times in one folder; fewer only where one failed, which is the last then.
 
         What training makes is taken away first, so that nothing that was handed in passes as trained.
         """
@@ -146,38 +155,26 @@ class Harness:
         self.cache.trained[f"{times} {self.project.digest(NOT_CODE)}"] = self._train(times)
         return self.trained(times=times)
 
-    def _train(self, times: int) -> tuple[list[CompletedCommand], dict[str, bytes]]:
+    def _train(self, times: int) -> list[Training]:
         self.require_installed()
-        before, self.blind = self.blind, NOT_CODE
+        before, self.excluded = self.excluded, NOT_CODE
         place = self.fresh()
-        self.blind = before
-        runs: list[CompletedCommand] = []
-        kept: dict[str, bytes] = {}
-        for path in self.products:
+        self.excluded = before
+        trainings: list[Training] = []
+        for path in products(self.project.settings):
             self.sandbox.remove(f"{place}/{path}")
-        for number in range(times):
-            env = {**self.imports_from(place), "PYTHONHASHSEED": str(number + 1)}
-            runs.append(
-                self.sandbox.run(
-                    self.project.command("train", **self._places), cwd=place, seconds=self.timeouts.train, env=env
-                )
-            )
-            if not runs[-1].ok:
-                break
-            kept |= {f"{number}:{path}": data for path, data in self._made(place).items()}
-        return runs, kept
+        while len(trainings) < times and all(training.done.ok for training in trainings):
+            seed = {"PYTHONHASHSEED": str(len(trainings) + 1)}
+            done = self.run("train", place, seconds=self.timeouts.train, env=seed)
+            trainings.append(Training(done, self._new_files(place) if done.ok else {}))
+        return trainings
 
     @property
     def _places(self) -> dict[str, str]:
         """What placeholders in commands stand for: the grader's own files, by their name without its ending."""
         return {PurePosixPath(name).stem: f"{INPUTS}/{name}" for name in self.inputs}
 
-    @property
-    def products(self) -> tuple[str, ...]:
-        """Files and folders that training makes."""
-        return products(self.project.settings)
-
-    def _made(self, place: str) -> dict[str, bytes]:
+    def _new_files(self, place: str) -> dict[str, bytes]:
         """Return the files that were not handed in, or have changed, without Python's caches."""
         found = {}
         for path, size in self.sandbox.files(place).items():
@@ -196,14 +193,13 @@ class Harness:
         Unmet
             Training failed.
         """
-        runs, kept = self.trained()
-        if not all(run.ok for run in runs):
-            raise Untried(f"training failed: {runs[-1].description()} (see train.runs)")
-        prefix = f"{number}:"
-        return {path.removeprefix(prefix): data for path, data in kept.items() if path.startswith(prefix)}
+        trainings = self.trained()
+        if not trainings[-1].done.ok:
+            raise Untried(f"training failed: {trainings[-1].done.description()} (see train.runs)")
+        return trainings[number].files
 
-    def trained_model(self, number: int = 0) -> bytes:
-        """Return the model's file that the training of that number made.
+    def trained_model(self) -> bytes:
+        """Return the model's file that the first training made.
 
         Raises
         ------
@@ -211,7 +207,7 @@ class Harness:
             Training failed, or made no such file.
         """
         path = self.setting("model")
-        made = self.trained_files(number).get(path)
+        made = self.trained_files().get(path)
         if made is None:
             raise Untried(f"training made no `{path}` (see train.runs)")
         return made
@@ -228,16 +224,19 @@ class Harness:
         **values: object,
     ) -> Server:
         """Start the service from ``place`` and wait until ``ready`` is answered."""
-        port = port or self.sandbox.free_ports()[0]
+        port = port or self.sandbox.free_port()
         command = self.project.command("serve", port=port, **self._places, **values)
-        number = self.sandbox.start(command, cwd=place, env={**self.imports_from(place), **(env or {})})
+        number = self.sandbox.start(command, cwd=place, env={**self._import_environment(place), **(env or {})})
         server = Server(self.sandbox, number, port, grace=self.timeouts.stop)
-        seconds = self.timeouts.answer
-        reply = self.sandbox.probe(
-            "wait_open", within=seconds + 10, port=port, path=ready, seconds=seconds, statuses=list(statuses)
-        )
-        server.first = reply.get("answer", {"status": 0})
+        server.wait_open(ready, seconds=self.timeouts.answer, statuses=statuses)
         return server
+
+    def record_stop(self, requirement: str, server: Server) -> None:
+        """Stop a service, and record whether it ended by itself on SIGTERM."""
+        reply = server.stop()
+        overdue = f"it did not end within {server.grace:.0f} s"
+        ending = "it had ended before" if reply["ended_before"] else overdue if reply["forced"] else "it ended"
+        self.record(requirement, ending == "it ended", f"SIGTERM: {ending}", f"{reply['seconds']:.2f} s")
 
 
 @dataclass
@@ -251,17 +250,26 @@ class Server:
     first: dict[str, Any] = field(default_factory=dict)
     stopped: dict[str, Any] | None = None
 
-    def ask(self, *requests: Mapping[str, Any], timeout: float = 20.0) -> list[dict[str, Any]]:
-        """Send requests and return the answers."""
-        return self.sandbox.ask(self.port, *requests, timeout=timeout)
+    def wait_open(self, path: str, *, seconds: float, statuses: Iterable[int] = ()) -> int:
+        """Wait until a GET of ``path`` is answered, if possible with one of ``statuses``; return the status."""
+        reply = self.sandbox.probe(
+            "wait_open", within=seconds + 10, port=self.port, path=path, seconds=seconds, statuses=list(statuses)
+        )
+        self.first = reply.get("answer", {"status": 0})
+        return int(self.first["status"])
+
+    def ask(self, *requests: Mapping[str, Any], timeout: float = 20.0, stream: bool = False) -> list[dict[str, Any]]:
+        """Send requests one after the other and return the answers."""
+        within = timeout * len(requests) + 10
+        reply = self.sandbox.probe(
+            "ask", within=within, port=self.port, requests=list(requests), timeout=timeout, stream=stream
+        )
+        lost = {"status": 0, "text": reply.get("failed", ""), "type": "", "lines": [], "seconds": 0.0}
+        return list(reply.get("answers") or [lost for _ in requests])
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to a GET."""
         return self.ask({"path": path})[0]
-
-    def post(self, path: str, body: Any) -> dict[str, Any]:
-        """Return the answer to a POST of JSON."""
-        return self.ask({"method": "POST", "path": path, "json": body})[0]
 
     def require_answer(self) -> None:
         """Raise :class:`Unmet` with the end of its log unless it answered when it was started."""
@@ -295,9 +303,9 @@ def _programs(project: Project) -> dict[str, bytes]:
     return found
 
 
-def _readme(project: Project) -> dict[str, bytes]:
-    """Return the README, which a package's metadata may name."""
-    return {"README.md": project.files["README.md"]} if "README.md" in project.files else {}
+def post(path: str, body: Any) -> dict[str, Any]:
+    """Return a POST of JSON, as a request to :meth:`Server.ask`."""
+    return {"method": "POST", "path": path, "json": body}
 
 
 def json_of(answer: Mapping[str, Any]) -> Any:
@@ -306,3 +314,19 @@ def json_of(answer: Mapping[str, Any]) -> Any:
         return json.loads(answer["text"])
     except (ValueError, RecursionError):
         return None
+
+
+def dig(value: Any, *path: str | int) -> Any:
+    """Return what stands in JSON at a path of keys and places, ``None`` where nothing does.
+
+    Examples
+    --------
+    >>> dig({"data": [{"id": "a"}]}, "data", 0, "id"), dig({"data": []}, "data", 0, "id")
+    ('a', None)
+    """
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, TypeError, IndexError):
+            return None
+    return value

@@ -74,7 +74,7 @@ class ProjectReport:
         return sum(requirement.points for requirement, result in self.rows if result.passed)
 
     @property
-    def most(self) -> int:
+    def max_points(self) -> int:
         """Points of all requirements that were looked at."""
         return sum(requirement.points for requirement, _ in self.rows)
 

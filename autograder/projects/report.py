@@ -9,14 +9,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.reports.style import STYLE
+from autograder.reports.page import render_page
 
 if TYPE_CHECKING:
     from autograder.projects.model import ProjectReport
 
 __all__ = ["as_html", "as_markdown", "measurements", "write_report"]
 
-_HOW = (
+_METHOD = (
     "Graded in a sandbox, offline: installed into a fresh environment on top of the course's, trained, started and "
     "asked from outside. What the evidence quotes is the project's own word."
 )
@@ -34,7 +34,7 @@ def write_report(report: ProjectReport, folder: Path) -> Path:
 
 def as_markdown(report: ProjectReport) -> str:
     """Return the report as Markdown."""
-    lines = [f"## {_plain(_title(report))}", "", _HOW, ""]
+    lines = [f"## {_plain(_title(report))}", "", _METHOD, ""]
     lines += ["| | Requirement | Points | Evidence |", "|---|---|---|---|"]
     for requirement, result in report.rows:
         mark, earned = ("✓", requirement.points) if result.passed else ("✗", 0)
@@ -53,15 +53,11 @@ def as_markdown(report: ProjectReport) -> str:
 
 def as_html(report: ProjectReport) -> str:
     """Return the report as one page that loads nothing from anywhere."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(autoescape=True, loader=PackageLoader(__package__), trim_blocks=True)
-    page = environment.get_template("report.html.j2")
-    return page.render(report=report, title=_title(report), how=_HOW, style=STYLE) + "\n"
+    return render_page(__package__, "report.html.j2", report=report, title=_title(report), method=_METHOD)
 
 
 def _title(report: ProjectReport) -> str:
-    return f"{report.title}: {report.points} of {report.most} points"
+    return f"{report.title}: {report.points} of {report.max_points} points"
 
 
 def measurements(report: ProjectReport) -> dict[str, object]:

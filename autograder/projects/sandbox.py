@@ -16,13 +16,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from autograder.sandbox import Limits
-from autograder.sandbox.capabilities import capabilities
+from autograder.sandbox.capabilities import choose
 from autograder.sandbox.forkserver import as_archive, sandbox_environment, write_etc
 from autograder.sandbox.isolation import cgroups, usage
+from autograder.sandbox.isolation.launcher import launch_command
 from autograder.sandbox.isolation.mounts import layout, packages
 from course_lib.errors import CourseError
 
@@ -34,7 +34,7 @@ LIMITS = Limits(
 WORK = "/box/work"
 ENVIRONMENT = f"{WORK}/env"  # of the project: the learner's commands find their Python here
 _START_SECONDS = 120.0
-_LOOK_EVERY = 0.25
+_POLL_SECONDS = 0.25
 _GRADER_VARIABLES = {"COURSE_CACHE", "IPYTHONDIR", "MPLBACKEND", "NBGRADER_EXECUTION"}
 
 _TOOL = {
@@ -83,7 +83,7 @@ class ProjectSandbox:
     """
 
     def __init__(self, *, sandbox: str = "auto", limits: Limits = LIMITS) -> None:
-        self.wall = capabilities().choose(sandbox)
+        self.wall = choose(sandbox)
         self.limits = limits
         self.ended = ""
         self._deadline = time.monotonic() + limits.wall_seconds
@@ -122,14 +122,7 @@ class ProjectSandbox:
             "autograder.projects.inside.supervisor",
             json.dumps({"limits": asdict(self.limits)}),
         ]
-        job = {
-            "plan": [(m.kind, m.target, m.source) for m in layout(etc=etc)],
-            "wall": self.wall,
-            "bwrap": shutil.which("bwrap"),
-            "command": inside,
-            "environment": environment,
-        }
-        launch = [sys.executable, "-P", "-m", "autograder.sandbox.isolation.launcher", json.dumps(job)]
+        launch = launch_command(layout(etc=etc), wall=self.wall, command=inside, environment=environment)
         # The shell waits until its process is in its control groups: what it becomes, and starts, is in them too.
         process = subprocess.Popen(
             ["/bin/sh", "-c", 'read -r go && exec "$@"', "sh", *launch],
@@ -152,17 +145,17 @@ class ProjectSandbox:
     def _receive(self, seconds: float) -> dict[str, Any]:
         """Return the supervisor's next answer; keep watch over time and memory meanwhile."""
         end = min(time.monotonic() + seconds, self._deadline)
-        looked = 0.0
+        last_check = 0.0
         while b"\n" not in self._buffer:
-            if self._selector.select(min(_LOOK_EVERY, max(end - time.monotonic(), 0))):
+            if self._selector.select(min(_POLL_SECONDS, max(end - time.monotonic(), 0))):
                 chunk = os.read(self._stdout.fileno(), 1 << 20)
                 if not chunk:
-                    raise self._end(self._why_gone())
+                    raise self._end(self._end_reason())
                 self._buffer += chunk
             if time.monotonic() > end:
                 raise self._end("it took longer than it may")
-            if self._group is None and time.monotonic() - looked > _LOOK_EVERY:
-                looked = time.monotonic()
+            if self._group is None and time.monotonic() - last_check > _POLL_SECONDS:
+                last_check = time.monotonic()
                 if (
                     usage.usage(self.pid, baseline_mb=0, alarm_mb=self.limits.memory_mb).memory_mb
                     > self.limits.memory_mb
@@ -171,7 +164,7 @@ class ProjectSandbox:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return dict(json.loads(line))
 
-    def _why_gone(self) -> str:
+    def _end_reason(self) -> str:
         if self._group is not None and self._group.out_of_memory():
             return "it used more memory than it may"
         self._errors.seek(0)
@@ -202,7 +195,7 @@ class ProjectSandbox:
             self._process.stdin.write(json.dumps({"op": op, **(message or {}), **more}).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise self._end(self._why_gone()) from None
+            raise self._end(self._end_reason()) from None
         answer = self._receive(within)
         if "failed" in answer and op != "probe":
             raise SandboxEnded(f"A step inside the sandbox failed: {op}: {answer['failed']}")
@@ -268,16 +261,9 @@ class ProjectSandbox:
         """Ask a server from outside: one of :data:`autograder.projects.inside.probes.PROBES`."""
         return self.request("probe", within=within + 60, message={"what": what, "within": within, "options": options})
 
-    def ask(self, port: int, *requests: Mapping[str, Any], timeout: float = 20.0, stream: bool = False) -> list[Any]:
-        """Send requests one after the other and return the answers."""
-        within = timeout * len(requests) + 10
-        reply = self.probe("ask", within=within, port=port, requests=list(requests), timeout=timeout, stream=stream)
-        lost = {"status": 0, "text": reply.get("failed", ""), "type": "", "lines": [], "seconds": 0.0}
-        return list(reply.get("answers") or [lost for _ in requests])
-
-    def free_ports(self, count: int = 1) -> list[int]:
-        """Return ports that are free inside."""
-        return list(self.probe("free", count=count)["ports"])
+    def free_port(self) -> int:
+        """Return a port that is free inside."""
+        return int(self.probe("free_port")["port"])
 
     # the end -----------------------------------------------------------------------------------------------------
     def close(self) -> None:
@@ -300,9 +286,7 @@ class ProjectSandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -21,14 +21,14 @@ class Stage:
 
     Attributes
     ----------
-    blind
+    excluded
         Files and folders that the stage is not given, so that it cannot depend on them.
     """
 
     name: str
     requirements: tuple[Requirement, ...]
-    run: Callable[[Harness], None]
-    blind: tuple[str, ...] = ()
+    run: Callable[[Harness], object]
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class ProjectKind:
 
 def run_stage(harness: Harness, stage: Stage) -> None:
     """Run a stage; whatever stops it is the evidence for the requirements that it had not looked at."""
-    key = f"{stage.name} {harness.build} {harness.project.digest(stage.blind)}"
+    key = f"{stage.name} {harness.build} {harness.project.digest(stage.excluded)}"
     results = harness.cache.results
     if key not in results:
-        harness.blind = stage.blind
+        harness.excluded = stage.excluded
         why, tried = "the stage ended without looking at it", True
         try:
             stage.run(harness)
@@ -94,9 +94,9 @@ def grade(
     """Grade a project: run the stages (those named in ``only``, or all) in one sandbox, and return what was found."""
     wanted = tuple(only) or tuple(stage.name for stage in kind.stages)
     seconds: dict[str, float] = {}
-    with ProjectSandbox(sandbox=sandbox, limits=limits) as box:
+    with ProjectSandbox(sandbox=sandbox, limits=limits) as running:
         inputs = kind.inputs(project) if kind.inputs else {}
-        harness = Harness(project, box, cache or StageCache(), inputs=inputs, timeouts=timeouts, build=build)
+        harness = Harness(project, running, cache or StageCache(), inputs=inputs, timeouts=timeouts, build=build)
         for stage in kind.stages:
             if stage.name in wanted:
                 on_stage(stage.name)

@@ -21,7 +21,7 @@ _LEFT_OUT = (
     ".git", ".venv", "venv", ".env", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
     "node_modules", "build", "dist", "*.egg-info", "mlruns", "mlartifacts", ".ipynb_checkpoints", ".DS_Store",
 )  # fmt: skip
-_MOST_FILES, _MOST_BYTES = 2_000, 48 << 20
+_MAX_FILES, _MAX_BYTES = 2_000, 48 << 20
 _TABLE = "[tool.course] in pyproject.toml"
 
 
@@ -34,15 +34,15 @@ class Project:
     metadata: Mapping[str, Any]
     settings: Mapping[str, Any]
 
-    def visible(self, blind: Iterable[str]) -> dict[str, bytes]:
-        """Return the files without those named, or below a folder named, in ``blind``."""
-        hidden = tuple(blind)
-        return {path: data for path, data in self.files.items() if not _is_below(path, hidden)}
+    def visible(self, excluded: Iterable[str]) -> dict[str, bytes]:
+        """Return the files without those named, or below a folder named, in ``excluded``."""
+        left_out = tuple(excluded)
+        return {path: data for path, data in self.files.items() if not _is_below(path, left_out)}
 
-    def digest(self, blind: Iterable[str] = ()) -> str:
+    def digest(self, excluded: Iterable[str] = ()) -> str:
         """Return one SHA-256 over the visible files."""
         total = hashlib.sha256()
-        for path, data in sorted(self.visible(blind).items()):
+        for path, data in sorted(self.visible(excluded).items()):
             total.update(f"{path}\0{hashlib.sha256(data).hexdigest()}\n".encode())
         return total.hexdigest()
 
@@ -96,7 +96,7 @@ def read_project(folder: Path, tables: Mapping[str, Mapping[str, str]]) -> Proje
     try:
         metadata = tomllib.loads(files["pyproject.toml"].decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProjectError(f"pyproject.toml is no TOML: {error}.", next_step="mend that line") from error
+        raise ProjectError(f"pyproject.toml is no TOML: {error}.", next_step="fix that line") from error
     settings = metadata.get("tool", {}).get("course")
     if not isinstance(settings, dict):
         raise ProjectError(
@@ -132,9 +132,9 @@ def _read(folder: Path) -> dict[str, bytes]:
             if _is_left_out(name) or not stat.S_ISREG(found.st_mode):
                 continue
             size += found.st_size
-            if len(files) >= _MOST_FILES or size > _MOST_BYTES:
+            if len(files) >= _MAX_FILES or size > _MAX_BYTES:
                 raise ProjectError(
-                    f"The project is larger than {_MOST_FILES} files or {_MOST_BYTES >> 20} MB.",
+                    f"The project is larger than {_MAX_FILES} files or {_MAX_BYTES >> 20} MB.",
                     expected="source code, tests and a small data set",
                     next_step="take out what training makes, and data that a package brings",
                 )

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from autograder.authoring.assignments import Assignment
 from autograder.model import GradebookRow, Refusal
+from autograder.reports.class_statistics import course_statistics, notebook_statistics
 from autograder.reports.files import write_atomically
+from autograder.reports.item_analysis import SMALLEST
+from autograder.reports.page import render_page
+from autograder.text import bounded_json
 
-__all__ = ["ClassReport", "report_html", "summary", "write_report"]
+__all__ = ["ClassReport", "report_html", "summary", "write_report", "write_report_again"]
 
-_BINS = 5  # of the share of an exercise's points, besides exactly zero and exactly full
-_MOST_MESSAGES = 8  # for each exercise
 _SLOWEST = 10
-_STYLE = """
-:root{color-scheme:light dark;--a:#0b6e99;--soft:#8883;--bad:#b3261e}
-body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}td,th{padding:.3rem .6rem;text-align:left;
-border-bottom:1px solid var(--soft);vertical-align:top;overflow-wrap:anywhere}
-td.n,th.n{text-align:right;white-space:nowrap}
-.tiles{display:flex;flex-wrap:wrap;gap:1rem}.tile{border:1px solid var(--soft);border-radius:.5rem;padding:.6rem 1rem}
-.tile b{display:block;font-size:1.6rem}.bars{display:flex;align-items:end;gap:2px;height:2.4rem;min-width:9rem}
-.bars i{flex:1;background:var(--a);min-height:1px}.bad{color:var(--bad)}small{opacity:.75}
-@media (prefers-color-scheme:dark){:root{--a:#5cb8e0;--bad:#ff8a80}}
-"""
+_LONG = ("note", "reason", "repairs", "students", "path")  # columns of tables that hold sentences
 
 
 @dataclass(frozen=True)
@@ -45,18 +37,56 @@ class ClassReport:
     workers: int
     seconds: float
     broken: tuple[str, ...]  # submissions on which the grader itself failed
+    on_grades: tuple[str, ...] = ()  # what to know about the grades, as they are now
+    on_submissions: tuple[str, ...] = ()  # layout, collisions, what was ignored: nothing but a run can say it
+    graded: tuple[str, ...] = ()  # the notebooks of this run; rows hold those of earlier runs too
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that the instructor must know."""
+        return *self.on_submissions, *self.on_grades
 
 
 def write_report(report: ClassReport, folder: Path, *, limits: dict[str, Any]) -> None:
     """Write ``report.json`` and ``report.html`` into ``folder``; ``limits`` are quoted in both."""
-    values = summary(report, limits=limits)
+    values = bounded_json(summary(report, limits=limits), items=10**8, characters=10**10)  # file names included
     write_atomically(folder / "report.json", json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     write_atomically(folder / "report.html", report_html(values))
+
+
+def write_report_again(
+    rows: Sequence[GradebookRow], assignments: Sequence[Assignment], notes: Sequence[str], folder: Path
+) -> None:
+    """Write both again with the grades as they are now; what is said of the run is taken from ``report.json``."""
+    try:
+        last = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        run = dict(last["grader"])
+        known = {key: run.pop(key) for key in ("version", "executor", "workers", "seconds")}
+        refused = tuple(Refusal(file["path"], file["reason"]) for file in last["refused_files"])
+        broken = tuple(last["grader_failures"])
+        on_submissions = tuple(last.get("notes_on_submissions", ()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # there was no whole run yet
+    report = ClassReport(
+        tuple(assignments),
+        tuple(rows),
+        refused,
+        known["version"],
+        known["executor"],
+        known["workers"],
+        known["seconds"],
+        broken,
+        tuple(notes),
+        on_submissions,
+    )
+    write_report(report, folder, limits=run)
 
 
 def summary(report: ClassReport, *, limits: dict[str, Any]) -> dict[str, Any]:
     """Return everything the report says, as plain values."""
     rows = report.rows
+    loaded = frozenset(assignment.name for assignment in report.assignments)  # their feedback has just been written
+    who = partial(_who, loaded=loaded)
     states = Counter(row.result.status for row in rows)
     ran = [row for row in rows if row.key]
     slowest = sorted(ran, key=lambda row: -row.result.seconds)[:_SLOWEST]
@@ -75,70 +105,59 @@ def summary(report: ClassReport, *, limits: dict[str, Any]) -> dict[str, Any]:
             "failed": states["failed"],
             "rejected": states["rejected"],
             "from_cache": sum("cached" in row.result.extra for row in rows),
-            "wait_for_a_person": sum(any(c.points is None for c in row.result.checks) for row in rows),
+            "wait_for_a_person": sum(bool(row.waits) for row in rows),
         },
+        "notes": list(report.notes),
+        "notes_on_submissions": list(report.on_submissions),
+        "course": course_statistics(rows),
         "notebooks": [
-            _notebook(a, own) for a in report.assignments if (own := [r for r in rows if r.result.notebook == a.name])
+            notebook_statistics(a, own)
+            for a in report.assignments
+            if (own := [row for row in rows if row.result.notebook == a.name])
         ],
+        "students": _students(rows, loaded),
         "slowest": [
-            {**_who(r), "seconds": round(r.result.seconds, 2), "peak_mb": round(r.result.peak_mb)} for r in slowest
+            {**who(r), "seconds": round(r.result.seconds, 2), "peak_mb": round(r.result.peak_mb)} for r in slowest
         ],
-        "failed": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "failed"],
-        "rejected": [{**_who(r), "reason": r.result.reason} for r in rows if r.result.status == "rejected"],
+        "failed": [{**who(r), "reason": r.result.reason} for r in rows if r.result.status == "failed"],
+        "rejected": [{**who(r), "reason": r.result.reason} for r in rows if r.result.status == "rejected"],
         "refused_files": [{"path": refusal.path, "reason": refusal.reason} for refusal in report.refused],
-        "repairs": [{**_who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
-        "late": [{**_who(r), "seconds": r.late_seconds, "penalty": r.penalty} for r in rows if r.late_seconds > 0],
+        "repairs": [{**who(r), "repairs": list(r.result.repairs)} for r in rows if r.result.repairs],
+        "late": [{**who(r), "seconds": r.late_seconds, "penalty": r.penalty} for r in rows if r.late_seconds > 0],
         "identical": _identical(rows),
         "grader_failures": list(report.broken),
     }
 
 
-def _who(row: GradebookRow) -> dict[str, str]:
-    return {"student": row.result.student, "notebook": row.result.notebook}
+def _who(row: GradebookRow, loaded: frozenset[str]) -> dict[str, str]:
+    """Return whose row it is, with the address of its feedback page, seen from the report."""
+    parts = ("feedback", row.result.student, f"{row.result.notebook}.html")
+    link = "/".join(quote(part, safe="") for part in parts) if row.result.notebook in loaded else ""
+    return {"student": row.result.name, "notebook": row.result.notebook, "feedback": link}
 
 
-def _notebook(assignment: Assignment, rows: Sequence[GradebookRow]) -> dict[str, Any]:
-    graded = [row.result for row in rows if row.result.status != "rejected"]
-    scores = sorted(result.score for result in graded)
-    return {
-        "name": assignment.name,
-        "title": assignment.spec.title,
-        "points": assignment.spec.points,
-        "submissions": len(graded),
-        "mean": round(sum(scores) / len(scores), 3) if scores else None,
-        "median": scores[len(scores) // 2] if scores else None,
-        "exercises": [_exercise(exercise.number, assignment, rows) for exercise in assignment.spec.exercises],
-    }
-
-
-def _exercise(number: str, assignment: Assignment, rows: Sequence[GradebookRow]) -> dict[str, Any]:
-    exercise = next(e for e in assignment.spec.exercises if e.number == number)
-    shares: list[float] = []
-    messages: dict[str, list[str]] = defaultdict(list)
+def _students(rows: Sequence[GradebookRow], loaded: frozenset[str]) -> list[dict[str, Any]]:
+    """Return what each student earned in each notebook, with the address of the feedback."""
+    people: dict[str, list[GradebookRow]] = defaultdict(list)
     for row in rows:
-        if row.result.status == "rejected":
-            continue
-        checks = [c for c in row.result.checks if c.check.exercise == number and c.check.kind != "manual"]
-        earned = sum(c.points or 0.0 for c in checks)
-        shares.append(earned / exercise.points if exercise.points else 1.0)
-        if missed := next((c for c in checks if not c.passed), None):
-            messages[re.sub(r"\d+(?:[.,]\d+)*", "#", missed.message)].append(missed.message)
-    common = sorted(messages.values(), key=lambda texts: (-len(texts), texts[0]))[:_MOST_MESSAGES]
-    return {
-        "number": number,
-        "title": exercise.title,
-        "points": exercise.points,
-        "mean_share": round(sum(shares) / len(shares), 3) if shares else None,
-        "distribution": _distribution(shares),
-        "messages": [{"message": texts[0], "count": len(texts)} for texts in common],
-    }
-
-
-def _distribution(shares: Sequence[float]) -> list[dict[str, Any]]:
-    """Count nothing, everything, and fifths between them: what lies at the ends means something else."""
-    counts = Counter("0" if s <= 0 else "1" if s >= 1 else str(min(_BINS - 1, int(s * _BINS))) + "b" for s in shares)
-    between = [(f"{100 * b // _BINS}–{100 * (b + 1) // _BINS} %", counts[f"{b}b"]) for b in range(_BINS)]
-    return [{"share": label, "count": n} for label, n in [("0 %", counts["0"]), *between, ("100 %", counts["1"])]]
+        people[row.result.student].append(row)
+    return [
+        {
+            "student": own[0].result.name,
+            "key": student,
+            "results": [
+                {
+                    **_who(row, loaded),
+                    "status": row.result.status,
+                    "points": round(row.final, 4),
+                    "most": round(row.most, 4),
+                    "waits": len(row.waits),
+                }
+                for row in own
+            ],
+        }
+        for student, own in people.items()
+    ]
 
 
 def _identical(rows: Sequence[GradebookRow]) -> list[dict[str, Any]]:
@@ -148,7 +167,7 @@ def _identical(rows: Sequence[GradebookRow]) -> list[dict[str, Any]]:
         if row.key and row.result.score > 0:
             groups[row.key].append(row)
     return [
-        {"notebook": group[0].result.notebook, "students": sorted(row.result.student for row in group)}
+        {"notebook": group[0].result.notebook, "students": sorted(row.result.name for row in group)}
         for group in groups.values()
         if len(group) > 1
     ]
@@ -156,70 +175,29 @@ def _identical(rows: Sequence[GradebookRow]) -> list[dict[str, Any]]:
 
 def report_html(values: dict[str, Any]) -> str:
     """Return the report as one HTML file that loads nothing and runs nothing."""
-    counts, grader = values["submissions"], values["grader"]
-    tiles = [
-        (counts["students"], "students"),
-        (counts["graded"], "graded"),
-        (counts["failed"], "failed"),
-        (counts["rejected"], "rejected"),
-        (counts["wait_for_a_person"], "wait for a person"),
-        (counts["from_cache"], "from cache"),
+    tables = [
+        ("What to know about the submissions and the grades", [{"note": note} for note in values["notes"]]),
+        ("Rejected", values["rejected"]),
+        ("Failed", values["failed"]),
+        ("Refused files", values["refused_files"]),
+        ("The grader itself failed", [{"submission": text} for text in values["grader_failures"]]),
+        ("Late", values["late"]),
+        (
+            "Identical submissions",
+            [{**group, "students": ", ".join(group["students"])} for group in values["identical"]],
+        ),
+        ("Slowest", values["slowest"]),
+        ("Repairs made before grading", [{**row, "repairs": " ".join(row["repairs"])} for row in values["repairs"]]),
     ]
-    body = ["<h1>Grading report</h1>", f"<p>{counts['all']} submissions in {grader['seconds']:g} s with "]
-    body.append(f"{grader['workers']} workers, executor <code>{_e(grader['executor'])}</code>.</p>")
-    body.append('<div class="tiles">' + "".join(f'<div class="tile"><b>{n}</b>{t}</div>' for n, t in tiles) + "</div>")
-    body += [_notebook_html(notebook) for notebook in values["notebooks"]]
-    body.append(_table("Rejected", values["rejected"]))
-    body.append(_table("Failed", values["failed"]))
-    body.append(_table("Refused files", values["refused_files"]))
-    body.append(_table("The grader itself failed", [{"submission": text} for text in values["grader_failures"]]))
-    body.append(_table("Late", values["late"]))
-    groups = [{"notebook": g["notebook"], "students": ", ".join(g["students"])} for g in values["identical"]]
-    body.append(_table("Identical submissions", groups))
-    body.append(_table("Slowest", values["slowest"]))
-    body.append(
-        _table("Repairs made before grading", [{**m, "repairs": " ".join(m["repairs"])} for m in values["repairs"]])
+    return render_page(
+        __package__,
+        "class_report.html.j2",
+        counts=values["submissions"],
+        grader=values["grader"],
+        course=values["course"],
+        notebooks=values["notebooks"],
+        students=values["students"],
+        smallest=SMALLEST,
+        long=_LONG,
+        tables=tables,
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width"><title>Grading report</title>'
-        f"<style>{_STYLE}</style></head><body>" + "\n".join(body) + "</body></html>\n"
-    )
-
-
-def _notebook_html(notebook: dict[str, Any]) -> str:
-    mean = "–" if notebook["mean"] is None else f"{notebook['mean']:.3g}"
-    head = f"<h2>{_e(notebook['name'])} · {_e(notebook['title'])}</h2><p>Mean {mean} of {notebook['points']:g} points, "
-    rows = "".join(_exercise_html(exercise) for exercise in notebook["exercises"])
-    return (
-        f"{head}{notebook['submissions']} submissions.</p><table><tr><th>Exercise</th><th class='n'>Mean</th>"
-        f"<th>Scores, 0 to 100 %</th><th>What went wrong, how often</th></tr>{rows}</table>"
-    )
-
-
-def _exercise_html(exercise: dict[str, Any]) -> str:
-    most = max((b["count"] for b in exercise["distribution"]), default=0) or 1
-    label = ", ".join(f"{b['share']}: {b['count']}" for b in exercise["distribution"] if b["count"])
-    bars = "".join(f'<i style="height:{100 * b["count"] / most:.0f}%"></i>' for b in exercise["distribution"])
-    said = "".join(f"<div><b>{m['count']}×</b> {_e(m['message'])}</div>" for m in exercise["messages"])
-    mean = "–" if exercise["mean_share"] is None else f"{100 * exercise['mean_share']:.0f} %"
-    title = "" if exercise["title"] == exercise["number"] else f"<br><small>{_e(exercise['title'])}</small>"
-    return (
-        f"<tr><td>{_e(exercise['number'])}{title}</td><td class='n'>{mean}</td>"
-        f'<td><div class="bars" role="img" aria-label="{_e(label)}" title="{_e(label)}">{bars}</div></td>'
-        f"<td>{said}</td></tr>"
-    )
-
-
-def _table(title: str, rows: Sequence[dict[str, Any]]) -> str:
-    if not rows:
-        return ""
-    keys = list(rows[0])
-    head = "".join(f"<th>{_e(key)}</th>" for key in keys)
-    body = "".join("<tr>" + "".join(f"<td>{_e(str(row[key]))}</td>" for key in keys) + "</tr>" for row in rows)
-    return f"<h2>{_e(title)} ({len(rows)})</h2><table><tr>{head}</tr>{body}</table>"
-
-
-def _e(text: str) -> str:
-    return html.escape(text, quote=True)

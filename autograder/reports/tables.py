@@ -8,88 +8,89 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autograder.authoring.assignments import Assignment
-from autograder.model import GradebookRow, Result
+from autograder.model import CheckResult, GradebookRow
 from autograder.reports.files import write_atomically
+from autograder.text import table_cell
 
-__all__ = ["canvas_csv", "grades_csv", "moodle_csv", "write_exports"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+__all__ = ["canvas_csv", "grades_csv", "moodle_csv", "waiting_csv", "write_exports"]
 
 
 def write_exports(rows: Sequence[GradebookRow], assignments: Sequence[Assignment], folder: Path) -> None:
-    """Write ``grades.csv``, ``canvas.csv`` and one ``moodle/NAME.csv`` for each notebook into ``folder``."""
+    """Write ``grades.csv``, ``canvas.csv``, ``waiting.csv`` and a ``moodle/NAME.csv`` for each notebook."""
     write_atomically(folder / "grades.csv", grades_csv(rows, assignments))
     write_atomically(folder / "canvas.csv", canvas_csv(rows, assignments))
-    for assignment in assignments:
-        own = [row for row in rows if row.result.notebook == assignment.name]
-        if own:
-            write_atomically(folder / "moodle" / f"{assignment.name}.csv", moodle_csv(own, assignment))
+    write_atomically(folder / "waiting.csv", waiting_csv(rows))
+    names = _names(rows, assignments)
+    for table in folder.glob("moodle/*.csv"):
+        if table.stem not in names:
+            table.unlink()  # nobody is left in that notebook
+    for name in names:
+        own = [row for row in rows if row.result.notebook == name]
+        write_atomically(folder / "moodle" / f"{name}.csv", moodle_csv(own))
 
 
-def grades_csv(rows: Iterable[GradebookRow], assignments: Sequence[Assignment]) -> str:
+_COLUMNS = (
+    "student", "notebook", "score", "max", "status", "reason", "manual", "penalty", "total", "total_max", "waits",
+    "cached",
+)  # fmt: skip
+
+
+def grades_csv(rows: Sequence[GradebookRow], assignments: Sequence[Assignment] = ()) -> str:
     """Return a line for every student and notebook, with a column for every exercise.
 
-    ``score`` and ``max`` are the automatic points, ``manual`` those a person gave so far (or what is added to a score
-    by hand), ``penalty`` what lateness costs, and ``total`` what the gradebook says in the end.
+    ``score`` and ``max`` are the automatic points, ``manual`` what people changed or added, ``penalty`` what lateness
+    costs, ``total`` what the gradebook says in the end, of ``total_max``. ``waits`` names the answers that a person has
+    yet to look at: as long as it is not empty, the total is not final.
     """
-    numbers = {assignment.name: [e.number for e in assignment.spec.exercises] for assignment in assignments}
-    exercises = list(dict.fromkeys(number for own in numbers.values() for number in own))
-    head = [
-        "student",
-        "notebook",
-        "score",
-        "max",
-        "status",
-        "reason",
-        "manual",
-        "penalty",
-        "total",
-        "cached",
-        *exercises,
-    ]
-    lines: list[list[str]] = [head]
+    order = _names(rows, assignments)
+    numbers = [c.check.exercise for name in order for row in rows if row.result.notebook == name for c in _coded(row)]
+    exercises = list(dict.fromkeys(numbers))
+    columns = [*(f"exercise {number}" if number in _COLUMNS else number for number in exercises)]
+    lines: list[list[str]] = [[*_COLUMNS, *columns]]
     for row in rows:
-        result = row.result
-        earned = _by_exercise(result)
+        result, earned = row.result, _by_exercise(row)
+        automatic = _automatic(row)
         lines.append(
             [
                 result.student,
                 result.notebook,
-                _number(result.score),
-                _number(result.max_score),
+                _number(automatic),
+                _number(sum(check.check.points for check in _coded(row))),
                 result.status,
-                result.reason,
-                _number(row.total - result.score),
+                result.reason or result.extra.get("note", ""),
+                _number(row.total - automatic),
                 _number(row.penalty),
-                _number(max(0.0, row.total - row.penalty)),
+                _number(row.final),
+                _number(row.most),
+                " ".join(row.waits),
                 result.extra.get("cached", ""),
-                *(
-                    _number(earned[n]) if n in numbers.get(result.notebook, ()) and n in earned else ""
-                    for n in exercises
-                ),
+                *(_number(earned[n]) if n in earned else "" for n in exercises),
             ]
         )
     return _csv(lines)
 
 
-def canvas_csv(rows: Sequence[GradebookRow], assignments: Sequence[Assignment]) -> str:
+def canvas_csv(rows: Sequence[GradebookRow], assignments: Sequence[Assignment] = ()) -> str:
     """Return Canvas's gradebook import: a line for each student, a column for each notebook.
 
     ``ID`` is Canvas's own number where the submission's file name told it; otherwise Canvas matches ``SIS Login ID``.
+    Canvas makes an assignment of every column it does not know, so which totals are not final stands elsewhere.
     """
-    graded = [a for a in assignments if any(row.result.notebook == a.name for row in rows)]
-    lines = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *(a.name for a in graded)]]
-    lines.append(["    Points Possible", "", "", "", "", *(_number(_most(a)) for a in graded)])
-    totals = {(row.result.student, row.result.notebook): _number(max(0.0, row.total - row.penalty)) for row in rows}
+    names = _names(rows, assignments)
+    most = {row.result.notebook: row.most for row in rows}
+    lines = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *names]]
+    lines.append(["    Points Possible", "", "", "", "", *(_number(most[name]) for name in names)])
+    totals = {(row.result.student, row.result.notebook): _number(row.final) for row in rows}
     ids = {row.result.student: row.lms_id for row in rows if row.lms_id}
-    for student in dict.fromkeys(row.result.student for row in rows):
+    people = {row.result.student: row.result.name for row in rows}
+    for student, name in people.items():
         login = "" if student in ids else student
-        scores = (totals.get((student, a.name), "") for a in graded)
-        lines.append([student, ids.get(student, ""), "", login, "", *scores])
+        scores = (totals.get((student, notebook), "") for notebook in names)
+        lines.append([name, ids.get(student, ""), "", login, "", *scores])
     return _csv(lines)
 
 
-def moodle_csv(rows: Iterable[GradebookRow], assignment: Assignment) -> str:
+def moodle_csv(rows: Iterable[GradebookRow]) -> str:
     """Return Moodle's grading worksheet for one notebook.
 
     ``Identifier`` is Moodle's participant number where the submission's file name told it.
@@ -97,23 +98,47 @@ def moodle_csv(rows: Iterable[GradebookRow], assignment: Assignment) -> str:
     lines = [["Identifier", "Full name", "Status", "Grade", "Maximum Grade", "Feedback comments"]]
     for row in rows:
         who = f"Participant {row.lms_id}" if row.lms_id else row.result.student
-        first = row.result.first_failure()
+        first = next((check for check in row.checks if check.lost), None)
         comment = row.result.reason or (first.message if first else "")
-        total = _number(max(0.0, row.total - row.penalty))
-        lines.append([who, row.result.student, row.result.status, total, _number(_most(assignment)), comment])
+        if row.waits:
+            comment = f"Not final: {len(row.waits)} answers wait for a person. {comment}".strip()
+        lines.append([who, row.result.name, row.result.status, _number(row.final), _number(row.most), comment])
     return _csv(lines)
 
 
-def _by_exercise(result: Result) -> dict[str, float]:
+def waiting_csv(rows: Iterable[GradebookRow]) -> str:
+    """Return a line for every answer that a person has yet to look at, with what it counts so far."""
+    lines = [["student", "notebook", "answer", "points so far", "max"]]
+    for row in rows:
+        checks = {check.check.grade_id: check for check in row.checks}
+        for answer in row.waits:
+            points, most = checks[answer].points, checks[answer].check.points
+            so_far = "" if points is None else _number(points)
+            lines.append([row.result.student, row.result.notebook, answer, so_far, _number(most)])
+    return _csv(lines)
+
+
+def _names(rows: Sequence[GradebookRow], assignments: Sequence[Assignment]) -> list[str]:
+    """Return the notebooks that have rows, those of ``assignments`` in their order."""
+    there = dict.fromkeys(row.result.notebook for row in rows)
+    return list(dict.fromkeys([*(a.name for a in assignments if a.name in there), *there]))
+
+
+def _coded(row: GradebookRow) -> list[CheckResult]:
+    return [check for check in row.checks if check.check.kind != "manual"]
+
+
+def _automatic(row: GradebookRow) -> float:
+    """Return what the machine gave, people's points apart."""
+    scores = [mark.automatic or 0.0 for mark in row.marks] if row.marks else [c.points or 0.0 for c in row.checks]
+    return sum(scores)
+
+
+def _by_exercise(row: GradebookRow) -> dict[str, float]:
     earned: dict[str, float] = {}
-    for check in result.checks:
-        if check.check.kind != "manual":
-            earned[check.check.exercise] = earned.get(check.check.exercise, 0.0) + (check.points or 0.0)
+    for check in _coded(row):
+        earned[check.check.exercise] = earned.get(check.check.exercise, 0.0) + (check.points or 0.0)
     return earned
-
-
-def _most(assignment: Assignment) -> float:
-    return assignment.spec.points + sum(check.points for check in assignment.spec.manual)
 
 
 def _number(value: float) -> str:
@@ -122,12 +147,5 @@ def _number(value: float) -> str:
 
 def _csv(lines: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[_plain(field) for field in line] for line in lines])
+    csv.writer(text, lineterminator="\n").writerows([[table_cell(field) for field in line] for line in lines])
     return text.getvalue()
-
-
-def _plain(field: str) -> str:
-    """Keep a spreadsheet from reading a name or a message as a formula."""
-    field = " ".join(field.split()) if "\n" in field else field
-    is_number = field.replace(".", "", 1).removeprefix("-").isdigit()
-    return "'" + field if field.startswith(_FORMULA) and not is_number else field

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from autograder.runners.papermill import CellEvent
+    from autograder.runners.run import CellEvent
 
 __all__ = ["Board", "board", "clock", "console", "watching"]
 

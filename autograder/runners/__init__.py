@@ -1,5 +1,5 @@
 """One protocol, several ways to execute a notebook: the sandbox, papermill, a plain kernel; and pools of workers.
 
-May import: ``sandbox`` and ``autograder.model``. Hostile notebooks are executed here only through the sandbox;
-papermill and the plain kernel run what one trusts.
+May import: ``authoring``, ``sandbox``, ``text``.
+Hostile bytes come by: ``sandbox`` executes them behind walls; papermill and the plain kernel run what one trusts.
 """

@@ -1,7 +1,8 @@
-"""The executor protocol: what can run a notebook for the grader, and what a run gives."""
+"""Executor protocol: what can run a notebook for the grader, and what a run gives."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,11 +23,11 @@ class Executed:
     peak_mb: float
     died: str = ""  # why not every cell ran; empty if they all did
     ran: frozenset[str] = frozenset()  # ids of the cells that ran to their end
-    remote: frozenset[str] | None = None  # ids of checks whose error the learner's code raised; None: nobody knows
+    remote: frozenset[str] | None = None  # ids of checks whose error the learner's code raised; None: not known
 
 
 class Executor(Protocol):
-    """Whatever can run a notebook. ``nbgrader`` metadata tell which cells are the course's."""
+    """What can run a notebook. ``nbgrader`` metadata tell which cells are the course's."""
 
     @property
     def name(self) -> str:
@@ -35,7 +36,15 @@ class Executor(Protocol):
     def prepare(self, assignment: Assignment) -> None:
         """Do once what all submissions of ``assignment`` share, if there is anything to share."""
 
-    def run(self, notebook: NotebookNode, release: NotebookNode, *, time_limit: float, cell_limit: float) -> Executed:
+    def run(
+        self,
+        notebook: NotebookNode,
+        release: NotebookNode,
+        *,
+        time_limit: float,
+        cell_limit: float,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Executed:
         """Run every code cell in order; a cell that fails doesn't stop the ones after it.
 
         Parameters
@@ -44,7 +53,9 @@ class Executor(Protocol):
             A repaired submission, changed in place: outputs are stored in its cells. Cells that come from the release
             have the id they have there.
         release
-            The notebook as released, with hidden tests.
+            The notebook as released, with hidden tests: the one of an assignment that was prepared.
+        files
+            What the learner handed in beside the notebook, by its path there.
         time_limit, cell_limit
             Seconds for the notebook and for each cell.
         """

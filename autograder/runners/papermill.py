@@ -1,4 +1,4 @@
-"""Run a notebook with papermill in a process of its own: progress, time, peak memory, a limit, and no survivors.
+"""Papermill runner: a notebook in a process of its own, with progress, time, peak memory, a limit, and no survivors.
 
 For notebooks that are trusted: references, and copies that a learner runs on his or her own machine. Strangers'
 submissions are run by the grader's sandbox.
@@ -22,24 +22,14 @@ import psutil
 
 from autograder.authoring.release import notebook_text
 from autograder.runners.papermill_child import kill_children
-from autograder.runners.run import CellEvent, Fault, Run, cell_name, faults, only_not_implemented
+from autograder.runners.run import CellEvent, NotebookRun, cell_name
 from course_lib import progress
 from course_lib.errors import CourseError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = [
-    "QUIET",
-    "CellEvent",
-    "Fault",
-    "Run",
-    "RunError",
-    "cell_name",
-    "faults",
-    "only_not_implemented",
-    "run_notebook",
-]
+__all__ = ["QUIET", "TIME_LIMIT", "RunError", "run_notebook"]
 
 TIME_LIMIT = 600.0  # seconds: far above every notebook's budget; only a hung cell meets it
 _SAMPLE_EVERY = 0.2  # seconds between two looks at the memory
@@ -77,7 +67,7 @@ def run_notebook(
     environment: Mapping[str, str] | None = None,
     on_cell: Callable[[CellEvent], None] | None = None,
     stop: Callable[[], bool] | None = None,
-) -> Run:
+) -> NotebookRun:
     """Run ``notebook`` from top to bottom in a fresh kernel and a private temporary folder.
 
     Parameters
@@ -123,11 +113,11 @@ def run_notebook(
         }
         (folder / "input.ipynb").write_text(notebook_text(notebook), encoding="utf-8")
         names = [cell_name(cell, index) for index, cell in enumerate(notebook.cells)]
-        watch = _Watch(names, time_limit, on_cell, stop)
+        monitor = _RunMonitor(names, time_limit, on_cell, stop)
         with _process(folder, job, environment) as (process, pipe):
-            watch.follow(process, pipe)
-        executed = _read(Path(str(job["output"])), folder / "log.txt", watch)
-    run = watch.result(executed)
+            monitor.follow(process, pipe)
+        executed = _read(Path(str(job["output"])), folder / "log.txt", monitor)
+    run = monitor.result(executed)
     if save_to is not None:
         save_to.parent.mkdir(parents=True, exist_ok=True)
         save_to.write_text(notebook_text(executed), encoding="utf-8")
@@ -168,7 +158,7 @@ def _process(
         os.close(reading)
 
 
-class _Watch:
+class _RunMonitor:
     """Follows a run: reads its events, samples its memory, and kills its kernel at the time limit."""
 
     def __init__(
@@ -194,7 +184,7 @@ class _Watch:
         """Return when the run has ended, one way or the other."""
         killed = 0.0
         try:
-            while self._take(pipe):
+            while self._read_events(pipe):
                 if self.stop is not None and self.stop():
                     raise KeyboardInterrupt
                 self._sample(process.pid)
@@ -211,21 +201,20 @@ class _Watch:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
 
-    def result(self, notebook: NotebookNode) -> Run:
+    def result(self, notebook: NotebookNode) -> NotebookRun:
         """Return the run as a value."""
-        died = self.died or self.failed
-        return Run(
+        return NotebookRun(
             notebook,
             seconds=self.seconds,
             peak_mb=self.peak,
             cpu_seconds=sum(self._cpu.values()),
-            died=died,
+            died=self.died or self.failed,
             leftovers=self.leftovers,
             cell_seconds=tuple(self.cells),
             ran=frozenset(self.ran),
         )
 
-    def _take(self, pipe: int) -> bool:
+    def _read_events(self, pipe: int) -> bool:
         """Wait a moment for events and handle them; return whether more can come."""
         if not select.select([pipe], [], [], _SAMPLE_EVERY)[0]:
             return True
@@ -242,11 +231,11 @@ class _Watch:
                 if not self.cells:
                     self.deadline = now + self.limit
                 self._cell_started = now
-                self._tell("start", event["index"], now)
+                self._notify("start", event["index"], now)
             case "done":
                 self.ran.add(event["id"])
                 self.cells.append((self._name(event["index"]), now - self._cell_started))
-                self._tell("done", event["index"], now)
+                self._notify("done", event["index"], now)
             case "leftovers":
                 self.leftovers = tuple(event["names"])
             case "end":
@@ -255,7 +244,7 @@ class _Watch:
     def _name(self, index: int) -> str:
         return self.names[min(index, len(self.names) - 1)]
 
-    def _tell(self, state: Literal["start", "done"], index: int, now: float) -> None:
+    def _notify(self, state: Literal["start", "done"], index: int, now: float) -> None:
         if self.on_cell is not None:
             self.on_cell(CellEvent(state, index, len(self.names), self._name(index), now - self.started))
 
@@ -283,16 +272,16 @@ def _memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
 
 
-def _read(output: Path, log: Path, watch: _Watch) -> NotebookNode:
+def _read(output: Path, log: Path, monitor: _RunMonitor) -> NotebookNode:
     """Read what papermill wrote, without its error markers and without the paths of the temporary folder."""
     import nbformat
 
-    if not output.is_file() or (watch.failed and not watch.ran):
+    if not output.is_file() or (monitor.failed and not monitor.ran):
         tail = " ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:])
         raise RunError(
-            f"The notebook could not be run: {watch.died or watch.failed or tail[-500:] or 'its process ended'}",
+            f"The notebook could not be run: {monitor.died or monitor.failed or tail[-500:] or 'its process ended'}",
             expected="a kernel that starts and a notebook that papermill can read",
-            next_step="run `python -m autograder doctor`, and mend what it names",
+            next_step="run `python -m autograder doctor`, and fix what it names",
         )
     notebook: NotebookNode = nbformat.read(output, as_version=4)  # type: ignore[no-untyped-call]
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]

@@ -1,4 +1,4 @@
-"""The child process of `runners.papermill`: runs one notebook with papermill and says on a pipe how far it is.
+"""Papermill child process: runs one notebook for `runners.papermill` and reports on a pipe how far it is.
 
 It lives in a process of its own so that a notebook can be stopped at any moment with everything it has started. On
 Linux it adopts the orphans of the kernel; it ends when the process that started it ends; it leaves no process behind.
@@ -7,7 +7,6 @@ Linux it adopts the orphans of the kernel; it ends when the process that started
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import sys
@@ -18,12 +17,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
+from autograder.sandbox.isolation import syscalls
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 __all__ = ["kill_children", "main"]
 
-_PR_SET_CHILD_SUBREAPER = 36  # Linux, prctl(2): orphans below this process become its children
 _HELPERS = ("resource_tracker", "loky", "forkserver")  # Python's own, which end with the process they help
 
 
@@ -31,7 +31,8 @@ def main() -> None:
     """Run the job in the file named first; report on the file descriptor named second."""
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     report = os.fdopen(int(sys.argv[2]), "w", buffering=1, encoding="utf-8")
-    _adopt_orphans()
+    if sys.platform == "linux":
+        syscalls.adopt_orphans()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     end = {"died": "", "failed": ""}
     try:
@@ -40,7 +41,7 @@ def main() -> None:
         end["failed"] = f"{type(error).__name__}: {error}"
     finally:
         kill_children(os.getpid())
-        _say(report, event="end", **end)
+        _report(report, event="end", **end)
 
 
 def kill_children(pid: int) -> None:
@@ -63,12 +64,12 @@ def _run(job: dict[str, Any], report: TextIO) -> str:
 
     def started(cell: NotebookNode, cell_index: int) -> None:
         if cell.cell_type == "code":
-            _say(report, event="start", id=cell.id, index=cell_index)
+            _report(report, event="start", id=cell.id, index=cell_index)
 
     def executed(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        _say(report, event="done", id=cell.id, index=cell_index, status=execute_reply["content"]["status"])
+        _report(report, event="done", id=cell.id, index=cell_index, status=execute_reply["content"]["status"])
         if cell_index >= last:
-            _say(report, event="leftovers", names=_leftovers())
+            _report(report, event="leftovers", names=_leftovers())
 
     notebook = papermill.iorw.load_notebook_node(job["input"])
     last = max((i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()), default=-1)
@@ -92,7 +93,7 @@ def _run(job: dict[str, Any], report: TextIO) -> str:
     return ""
 
 
-def _say(report: TextIO, **event: Any) -> None:
+def _report(report: TextIO, **event: Any) -> None:
     report.write(json.dumps(event) + "\n")
 
 
@@ -120,11 +121,6 @@ def _running() -> list[str]:
             if process != kernel and _lives(process) and not any(h in " ".join(command) for h in _HELPERS):
                 names.append(" ".join(Path(word).name for word in command[:3]) or process.name())
     return names
-
-
-def _adopt_orphans() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _end_with_parent() -> None:

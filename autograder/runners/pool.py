@@ -1,6 +1,9 @@
 """A pool of worker processes in which one bad job costs one job: a worker that dies or hangs is replaced.
 
-The pools of the standard library break as a whole when a worker is killed, and cannot say which job did it.
+The pools of the standard library break as a whole when a worker is killed, and cannot say which job did it. pebble's
+`ProcessPool` (5.2.3 was tried) names the job, but its workers share one pipe: one that is killed in the middle of its
+answer, as when memory runs out, cost seven of eight jobs; here it costs its own, because each worker has its own pipe.
+pebble also leaves alive what a worker stopped at its limit had started; here that is ended with it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-__all__ = ["Lost", "run_jobs"]
+__all__ = ["JobRunner", "Lost", "run_jobs"]
 
 Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
@@ -37,8 +40,10 @@ class Lost:
 
 def run_jobs(
     start: Callable[[], Callable[[Job], Outcome]], jobs: Iterable[Job], *, workers: int, limit: float
-) -> Iterator[tuple[Job, Outcome | Lost]]:
+) -> Generator[tuple[Job, Outcome | Lost], None, None]:
     """Run ``jobs`` in ``workers`` processes; yield each job with its outcome, in the order in which they end.
+
+    The workers are at work when this returns. Close what it returns: that ends them.
 
     Parameters
     ----------
@@ -53,8 +58,16 @@ def run_jobs(
         Seconds after which a job is lost and its worker replaced. Jobs have tighter limits of their own; this one is
         for a worker that hangs.
     """
-    waiting = deque(jobs)
+    running = _run_jobs(start, deque(jobs), workers=workers, limit=limit)
+    next(running, None)  # to where the workers have their first jobs
+    return running
+
+
+def _run_jobs(
+    start: Callable[[], Callable[[Job], Outcome]], waiting: deque[Job], *, workers: int, limit: float
+) -> Generator[Any, None, None]:
     crew: list[_Worker[Job, Outcome]] = []
+    at_work = False
     try:
         while waiting or any(worker.busy for worker in crew):
             while waiting and len(crew) < workers:
@@ -62,6 +75,9 @@ def run_jobs(
             for worker in crew:
                 if waiting and not worker.busy:
                     worker.give(waiting.popleft(), limit)
+            if not at_work:
+                at_work = True
+                yield None
             wait([worker.pipe for worker in crew if worker.busy], timeout=_IDLE_CHECK)
             for worker in [w for w in crew if w.busy]:
                 if (ended := worker.poll()) is not None:
@@ -72,6 +88,27 @@ def run_jobs(
     finally:
         for worker in crew:
             worker.dismiss()
+
+
+class JobRunner:
+    """What a worker does: start at its first job what does the jobs, and end it with the last one."""
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self._start = start
+        self._do: Any = None
+
+    def do(self, job: Any) -> Any:
+        """Return what came of ``job``; it must never take its worker along."""
+        try:
+            self._do = self._do or self._start()
+            return self._do(job)
+        except Exception as error:
+            return Lost(f"The grader failed on this submission: {type(error).__name__}: {error!s:.300}")
+
+    def close(self) -> None:
+        """End what was started."""
+        if hasattr(self._do, "close"):
+            self._do.close()
 
 
 class _Worker(Generic[Job, Outcome]):
@@ -140,26 +177,12 @@ def _kill_tree(process: SpawnProcess) -> None:
 def _work(pipe: Connection, start: Callable[[], Callable[[Any], Any]]) -> None:
     """Do jobs until the pipe closes. Runs in the worker."""
     signal.signal(signal.SIGINT, lambda *_: None)  # the terminal sends Ctrl-C to all; the parent decides
-    _die_with_parent()
-    do: Any = None
-    while True:
-        try:
-            job = pipe.recv()
-        except (EOFError, OSError):
-            break
-        try:
-            do = do or start()
-            outcome = do(job)
-        except Exception as error:  # a job must never take its worker along
-            outcome = Lost(f"The grader failed on this submission: {type(error).__name__}: {error!s:.300}")
-        pipe.send(outcome)
-    if hasattr(do, "close"):
-        do.close()
+    if sys.platform == "linux":  # elsewhere the closed pipe ends it after its job
+        from autograder.sandbox.isolation.syscalls import die_with_parent
 
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the grader is killed; elsewhere the closed pipe ends it after its job."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        die_with_parent()
+    runner = JobRunner(start)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send(runner.do(pipe.recv()))
+    runner.close()

@@ -10,11 +10,11 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from autograder.runners.pool import Lost
+from autograder.runners.pool import JobRunner, Lost
 from course_lib.errors import CourseError
 
 __all__ = ["RayError", "run_on_ray"]
@@ -31,28 +31,11 @@ class RayError(CourseError):
     """No cluster can be had."""
 
 
-class _Worker:
-    """Runs in a process of the cluster: starts what does the jobs at the first of them."""
-
-    def __init__(self, start: Callable[[], Any]) -> None:
-        self._start = start
-        self._do: Any = None
+class _Worker(JobRunner):
+    """Runs in a process of the cluster."""
 
     def ready(self) -> None:
         """Answer once this process has its place on a node: only then the time of a job counts."""
-
-    def do(self, job: Any) -> Any:
-        """Return what came of ``job``; it must never take its worker along."""
-        try:
-            self._do = self._do or self._start()
-            return self._do(job)
-        except Exception as error:
-            return Lost(f"The grader failed on this submission: {type(error).__name__}: {error!s:.300}")
-
-    def close(self) -> None:
-        """End what was started."""
-        if hasattr(self._do, "close"):
-            self._do.close()
 
 
 @dataclass
@@ -72,7 +55,7 @@ def run_on_ray(
     workers: int,
     limit: float,
     address: str = "",
-) -> Iterator[tuple[Job, Outcome | Lost]]:
+) -> Generator[tuple[Job, Outcome | Lost], None, None]:
     """Run ``jobs`` in ``workers`` processes of a Ray cluster; see :func:`autograder.runners.pool.run_jobs`.
 
     Parameters

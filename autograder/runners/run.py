@@ -1,8 +1,8 @@
-"""What came of running a notebook: progress, time, memory, and the cells that ended in an error."""
+"""Run record of a notebook: progress, time, memory, and the cells that ended in an error."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from autograder.authoring.format import exercise_of
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _CHECKS = ("check-", "hidden-")
-_UNKNOWN_NAME = ("NameError", "NotDefined")  # the second in the grader's twin
+_UNKNOWN_NAME = ("NameError", "NotDefined")  # the second in the grader's judge
 
-__all__ = ["CellEvent", "Fault", "Run", "cell_name", "faults", "only_not_implemented"]
+__all__ = ["CellEvent", "Fault", "NotebookRun", "cell_name", "faults", "only_not_implemented"]
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,16 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A notebook after it ran."""
+class NotebookRun(Executed):
+    """A notebook after it ran in a process of its own.
 
-    notebook: NotebookNode = field(repr=False)
-    seconds: float  # wall time, from the start of the process to its end
-    peak_mb: float  # memory of the kernel and all it started (shared pages once), largest sum of one moment
+    ``seconds`` is wall time from the start of the process to its end; ``peak_mb`` the memory of the kernel and all it
+    started (shared pages once), the largest sum of one moment.
+    """
+
     cpu_seconds: float = 0.0  # processor time of the same processes: what a run costs on a busy machine too
-    died: str = ""  # why not every cell ran although none failed; else empty
     leftovers: tuple[str, ...] = ()  # processes that were still running after the last cell
     cell_seconds: tuple[tuple[str, float], ...] = ()
-    ran: frozenset[str] = frozenset()  # ids of the cells that ran to their end
-
-    @property
-    def executed(self) -> Executed:
-        """The same run, as `autograder.grading.score.score` takes it."""
-        return Executed(self.notebook, self.seconds, self.peak_mb, self.died, self.ran)
 
 
 def cell_name(cell: NotebookNode, index: int) -> str:

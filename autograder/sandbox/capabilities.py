@@ -1,4 +1,4 @@
-"""Which sandbox this machine can give, found out by building one."""
+"""Sandbox detection: which kinds this machine can give, found out by building one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from autograder.sandbox.model import Limits, Plan, PlanCell
 from autograder.sandbox.run import SubmissionRun
 from autograder.sandbox.snapshots import SnapshotCache
 
-__all__ = ["Capabilities", "Option", "capabilities"]
+__all__ = ["Capabilities", "Option", "capabilities", "choose"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Capabilities:
 @functools.cache
 def capabilities() -> Capabilities:
     """Find out what this machine can do by starting an empty process behind each kind of wall."""
-    if sys.platform != "linux" or platform.machine() not in syscalls.SUPPORTED_MACHINES:
+    if not _supported():
         reason = f"{platform.system()} on {platform.machine()} is not supported"
         advice = "grade on Linux (a virtual machine will do), or say --sandbox none for submissions you trust"
         return Capabilities(
@@ -86,15 +87,43 @@ def capabilities() -> Capabilities:
             0,
             advice,
         )
-    options = (_probe_bwrap(), _probe("native"))
+    options = tuple(probe() for probe in _PROBES.values())
     memory = cgroups.available() or "a supervisor that adds up the tree and kills it (no writable control groups)"
     return Capabilities(options, memory, landlock.abi(), _advice(options))
 
 
+def choose(wanted: str) -> str:
+    """Return which sandbox to use for ``wanted``, and try no more of them than it takes to know.
+
+    Raises
+    ------
+    SandboxUnavailable
+        If it can't be had.
+    """
+    if _supported():
+        for name, probe in _PROBES.items():
+            if wanted in {name, "auto"} and probe().works:
+                return name
+    return capabilities().choose(wanted)
+
+
+def _supported() -> bool:
+    return sys.platform == "linux" and platform.machine() in syscalls.SUPPORTED_MACHINES
+
+
+@functools.cache
 def _probe_bwrap() -> Option:
     if shutil.which("bwrap") is None:
         return Option("bwrap", works=False, reason="bubblewrap is not installed")
     return _probe("bwrap")
+
+
+@functools.cache
+def _probe_native() -> Option:
+    return _probe("native")
+
+
+_PROBES: dict[str, Callable[[], Option]] = {"bwrap": _probe_bwrap, "native": _probe_native}
 
 
 def _probe(name: str) -> Option:
@@ -108,10 +137,16 @@ def _probe(name: str) -> Option:
             finally:
                 snapshots.close()
     except (ExecutionError, OSError) as error:
-        return Option(name, works=False, reason=" ".join(str(error).split())[-300:])
+        return Option(name, works=False, reason=_last_line(str(error)))
     return Option(
         name, works=done.outcomes[0].ok, reason="" if done.outcomes[0].ok else done.reason or done.outcomes[0].message
     )
+
+
+def _last_line(text: str) -> str:
+    """Return the last line of an error: what the kernel or bubblewrap said, below the traceback around it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][-300:] if lines else "it does not start"
 
 
 def _advice(options: tuple[Option, ...]) -> str:
@@ -130,10 +165,9 @@ def _advice(options: tuple[Option, ...]) -> str:
     if _reads("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
         words.append("AppArmor restricts user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0")
     if os.path.exists("/.dockerenv") or "docker" in (_reads("/proc/1/cgroup") or ""):  # noqa: PTH110
-        words.append(
-            "in a container: start it with --security-opt seccomp=unconfined "
-            "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
-        )
+        flags = "seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"
+        root = " --cap-add SYS_ADMIN" if os.getuid() == 0 else ""
+        words.append("in a container: start it with " + " ".join(f"--security-opt {flag}" for flag in flags) + root)
     words.append("or grade on another machine, or say --sandbox none for submissions you trust")
     return "; ".join(words)
 

@@ -1,24 +1,24 @@
-"""Runs submissions: one forkserver behind a sandbox, and as many submissions at once as callers ask for."""
+"""Execution engine: one forkserver behind a sandbox, and as many submissions at once as callers ask for."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import hashlib
+import secrets
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from autograder.sandbox.capabilities import capabilities
+from autograder.sandbox.capabilities import choose
 from autograder.sandbox.forkserver import ForkServer
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
 from autograder.sandbox.model import ExecutedSubmission, Limits, Plan
 from autograder.sandbox.run import SubmissionRun
-from autograder.sandbox.slicing import WAYS, Way, lean
+from autograder.sandbox.slicing import STRATEGIES, SlicingStrategy, sliced
 from autograder.sandbox.snapshots import SnapshotCache
 
-__all__ = ["Engine", "SandboxName", "course_cache", "open_engine", "run_submission"]
+__all__ = ["Engine", "SandboxName", "course_cache", "open_engine"]
 
 SandboxName = Literal["auto", "bwrap", "native", "none"]
 
@@ -33,20 +33,30 @@ class Engine:
     """
 
     def __init__(
-        self, *, sandbox: str, preload: Sequence[str], cache: Path | None, read_only: Sequence[Path] = ()
+        self,
+        *,
+        sandbox: str,
+        preload: Sequence[str],
+        cache: Path | None,
+        read_only: Sequence[Path] = (),
+        helpers: Path | None = None,
     ) -> None:
-        self.forkserver = ForkServer(sandbox=sandbox, preload=preload, cache=cache, read_only=read_only)
+        self.forkserver = ForkServer(
+            sandbox=sandbox, preload=preload, cache=cache, read_only=read_only, helpers=helpers
+        )
         self._snapshots = SnapshotCache(self.forkserver)
         self._lock = threading.Lock()
-        self._lean: dict[str, Way | None] = {}
-        self._lean_locks: dict[str, threading.Lock] = {}
+        self._strategies: dict[str, SlicingStrategy | None] = {}
+        self._strategy_locks: dict[str, threading.Lock] = {}
 
     @property
     def pid(self) -> int:
         """Process id of the outermost process; everything else the engine starts is below it."""
         return self.forkserver.pid
 
-    def run(self, plan: Plan, *, limits: Limits | None = None, reference: Plan | None = None) -> ExecutedSubmission:
+    def run(
+        self, plan: Plan, *, limits: Limits | None = None, reference: Plan | None = None, seed: str = ""
+    ) -> ExecutedSubmission:
         """Run one submission; see :mod:`autograder.sandbox`. Safe to call from several threads.
 
         Parameters
@@ -58,6 +68,8 @@ class Engine:
         reference
             The same release with the reference solutions handed in. If it earns every point without the cells that no
             check can notice (:mod:`autograder.sandbox.slicing`), submissions run without them as well.
+        seed
+            The secret of this grading, from which tests draw (`course_lib.draws`); a fresh one by default.
 
         Raises
         ------
@@ -66,30 +78,34 @@ class Engine:
         """
         limits = limits or Limits()
         if reference is not None:
-            way = self.prepare(reference, limits=limits)
-            plan = lean(plan, way) if way else plan
-        return SubmissionRun(self.forkserver, self._snapshots, plan, limits).execute()
+            strategy = self.prepare(reference, limits=limits)
+            plan = sliced(plan, strategy) if strategy else plan
+        return SubmissionRun(self.forkserver, self._snapshots, plan, limits, seed=seed or secrets.token_hex()).execute()
 
-    def prepare(self, reference: Plan, *, limits: Limits | None = None) -> Way | None:
-        """Return the boldest way to shorten plans under which ``reference`` passes all checks; found once a release.
+    def prepare(self, reference: Plan, *, limits: Limits | None = None) -> SlicingStrategy | None:
+        """Return the boldest strategy under which ``reference`` passes all checks; found once a release.
 
         What it leaves behind is a snapshot that has run all cells which no learner can change; it is kept.
         """
         limits = limits or Limits()
         key = _key_of(reference)
         with self._lock:
-            lock = self._lean_locks.setdefault(key, threading.Lock())
+            lock = self._strategy_locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._lean:
-                self._lean[key] = next((way for way in WAYS if self._passes(lean(reference, way), limits)), None)
-            return self._lean[key]
+            if key not in self._strategies:
+                self._strategies[key] = next(
+                    (strategy for strategy in STRATEGIES if self._passes(sliced(reference, strategy), limits)), None
+                )
+            return self._strategies[key]
 
-    def is_lean(self, reference: Plan) -> bool:
+    def is_sliced(self, reference: Plan) -> bool:
         """Return whether submissions of this release run without the cells that no check can notice."""
-        return self._lean.get(_key_of(reference)) is not None
+        return self._strategies.get(_key_of(reference)) is not None
 
     def _passes(self, plan: Plan, limits: Limits) -> bool:
-        done = SubmissionRun(self.forkserver, self._snapshots, plan, limits, keep=True).execute()
+        done = SubmissionRun(
+            self.forkserver, self._snapshots, plan, limits, seed=secrets.token_hex(), keep=True
+        ).execute()
         return all(outcome.ok for outcome in done.outcomes if outcome.kind == "test")
 
     def close(self) -> None:
@@ -105,7 +121,9 @@ class Engine:
 
 
 def _key_of(plan: Plan) -> str:
-    return hashlib.sha256(repr([(c.kind, c.release, c.learner) for c in plan.cells]).encode()).hexdigest()
+    return hashlib.sha256(
+        repr([plan.helpers, *((c.kind, c.release, c.learner) for c in plan.cells)]).encode()
+    ).hexdigest()
 
 
 def open_engine(
@@ -114,6 +132,7 @@ def open_engine(
     preload: Sequence[str] | None = None,
     cache: Path | None = None,
     read_only: Sequence[Path] = (),
+    helpers: Path | None = None,
     probe: bool = True,
 ) -> Engine:
     """Start an engine: import the course's libraries once, behind the sandbox.
@@ -128,6 +147,8 @@ def open_engine(
         The folder of derived data to show inside; that of :func:`course_lib.data.cache_dir` by default.
     read_only
         Other folders to show inside.
+    helpers
+        The folder in which a plan's ``helpers`` are.
     probe
         Whether to try the sandbox first; not needed for one that `capabilities` named a moment ago.
 
@@ -140,7 +161,7 @@ def open_engine(
     """
     chosen: str = sandbox
     if sandbox != "none" and probe:
-        chosen = capabilities().choose(sandbox)
+        chosen = choose(sandbox)
     if cache is None:
         cache = course_cache()
     return Engine(
@@ -148,6 +169,7 @@ def open_engine(
         preload=COURSE_LIBRARIES if preload is None else preload,
         cache=cache,
         read_only=read_only,
+        helpers=helpers,
     )
 
 
@@ -158,16 +180,3 @@ def course_cache() -> Path | None:
 
         return cache_dir()
     return None
-
-
-_kept: dict[str, Engine] = {}
-_kept_lock = threading.Lock()
-
-
-def run_submission(plan: Plan, *, limits: Limits | None = None, sandbox: SandboxName = "auto") -> ExecutedSubmission:
-    """Run one submission in an engine that is opened at the first call and kept until the program ends."""
-    with _kept_lock:
-        if sandbox not in _kept:
-            _kept[sandbox] = open_engine(sandbox=sandbox)
-            atexit.register(_kept[sandbox].close)
-    return _kept[sandbox].run(plan, limits=limits)

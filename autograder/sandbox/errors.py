@@ -1,4 +1,4 @@
-"""What can go wrong with running a submission, apart from the submission itself."""
+"""Exceptions of the sandbox: what can go wrong with running a submission, apart from the submission itself."""
 
 from __future__ import annotations
 

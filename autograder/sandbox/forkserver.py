@@ -1,4 +1,4 @@
-"""The preforking server as the grader holds it: one process that has imported the libraries, behind the sandbox.
+"""Forkserver as the grader holds it: one process that has imported the libraries, behind the sandbox.
 
 It is told to fork a session for each submission, snapshot or kernel. What runs on the other end is
 :mod:`autograder.sandbox.inside.forkserver`.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import select
 import shutil
@@ -22,10 +21,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from autograder.sandbox.errors import ExecutionError
-from autograder.sandbox.isolation.mounts import layout, packages
+from autograder.sandbox.isolation.launcher import launch_command
+from autograder.sandbox.isolation.mounts import HELPERS, layout, packages
+from autograder.sandbox.messages import ForkserverReady, ForkserverSettings, ForkSession, Malformed, dumps
 from autograder.sandbox.rpc.framing import Closed, recv_message, send_message
 
 __all__ = ["ForkServer", "as_archive", "as_memory_file", "sandbox_environment", "write_etc"]
@@ -39,6 +39,7 @@ _QUIET = {
     "GIT_PYTHON_REFRESH": "quiet", "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # a thread that would not survive a fork
 }  # fmt: skip
+_SHELL = ("IPython.core.interactiveshell", "IPython.core.completer")
 _KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completer")
 
 
@@ -51,6 +52,8 @@ class ForkServer:
         "bwrap", "native" or "none".
     kernels
         The folder for the sockets of Jupyter kernels, if any will be started.
+    helpers
+        The folder with a folder of files for each notebook that has some beside it, if there are any.
     missing
         Libraries that were to be imported in advance and couldn't be.
     """
@@ -63,12 +66,14 @@ class ForkServer:
         cache: Path | None,
         kernels: Path | None = None,
         read_only: Sequence[Path] = (),
+        helpers: Path | None = None,
         shell: bool = True,
     ) -> None:
         self._shell = shell
         self.sandbox = sandbox
         self.kernels = kernels
-        self.missing: list[str] = []
+        self.helpers = helpers.absolute() if helpers is not None and helpers.is_dir() else None
+        self.missing: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._folder = Path(tempfile.mkdtemp(prefix="course-engine-"))
         self._folder.chmod(0o755)
@@ -96,15 +101,15 @@ class ForkServer:
     def _start(
         self, theirs: socket.socket, preload: Sequence[str], cache: Path | None, read_only: Sequence[Path]
     ) -> subprocess.Popen[bytes]:
-        settings = {
-            "walls": self.walls,
-            "preload": list(preload),
-            "shell": self._shell,
-            "base": ["IPython.core.interactiveshell", "IPython.core.completer"] if self._shell else list(_KERNEL),
-            "while_importing": _SINGLE_THREADED,
-        }
+        settings = ForkserverSettings(
+            walls=self.walls,
+            preload=tuple(preload),
+            shell=self._shell,
+            base=_SHELL if self._shell else _KERNEL,
+            while_importing=_SINGLE_THREADED,
+        )
         number = str(theirs.fileno())
-        command = [sys.executable, "-m", "autograder.sandbox.inside.forkserver", number, json.dumps(settings)]
+        command = [sys.executable, "-m", "autograder.sandbox.inside.forkserver", number, dumps(settings)]
         environment = {
             **self.environment,
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(p.parent) for p in packages())),
@@ -112,15 +117,8 @@ class ForkServer:
         if self.walls:
             etc = self._folder / "etc"
             write_etc(etc)
-            plan = layout(etc=etc, cache=cache, kernels=self.kernels, extra=read_only)
-            job = {
-                "plan": [(m.kind, m.target, m.source) for m in plan],
-                "wall": self.sandbox,
-                "bwrap": shutil.which("bwrap"),
-                "command": command,
-                "environment": environment,
-            }
-            command = [sys.executable, "-P", "-m", "autograder.sandbox.isolation.launcher", json.dumps(job)]
+            plan = layout(etc=etc, cache=cache, kernels=self.kernels, helpers=self.helpers, extra=read_only)
+            command = launch_command(plan, wall=self.sandbox, command=command, environment=environment)
         return subprocess.Popen(
             command,
             env={**environment, "PATH": os.environ.get("PATH", os.defpath)},
@@ -137,25 +135,30 @@ class ForkServer:
         try:
             if not ready:
                 raise Closed("it took too long")
-            message, _, _ = recv_message(self.control)
-        except Closed as error:
+            message, _ = recv_message(self.control, ForkserverReady)
+        except (Closed, Malformed) as error:
             raise ExecutionError(
                 f"The process that runs submissions did not start ({error}).",
                 expected="a warm process behind the sandbox",
                 next_step=f"read what it said: {self.stderr_tail()}",
             ) from error
-        self.missing = list(message["missing"])
-        self.threads = int(message["tasks"])
+        self.missing = message.missing
+
+    def helpers_at(self, name: str) -> str:
+        """Return where its sessions see the helper files ``name``; empty for none."""
+        if not name or self.helpers is None:
+            return ""
+        return f"{HELPERS}/{name}" if self.walls else str(self.helpers / name)
 
     def stderr_tail(self) -> str:
         """Return the end of what the processes inside have printed, for error messages."""
         self._errors.seek(0)
         return self._errors.read()[-2000:].decode(errors="replace").strip() or "nothing"
 
-    def fork(self, message: Mapping[str, Any], fds: Sequence[int], *, host: socket.socket | None = None) -> None:
-        """Have the forkserver (or a snapshot, ``host``) fork a session."""
+    def fork(self, message: ForkSession, fds: Sequence[int], *, snapshot: socket.socket | None = None) -> None:
+        """Have the forkserver, or the ``snapshot`` at the other end of a socket, fork a session."""
         with self._lock:
-            send_message(host or self.control, dict(message), fds)
+            send_message(snapshot or self.control, message, fds)
 
     def close(self) -> None:
         """End the server and everything it has forked; return when nothing of it is left."""
@@ -176,7 +179,7 @@ class ForkServer:
         self.close()
 
     @contextlib.contextmanager
-    def places(self) -> Iterator[dict[str, str]]:
+    def folders(self) -> Iterator[dict[str, str]]:
         """Give a session without walls folders of its own for the length of the block."""
         if self.walls:
             yield {}

@@ -1,4 +1,4 @@
-"""What to run and what came of it: the values that cross between grading and execution."""
+"""Data model of the sandbox: what to run, within which limits, and what came of it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Limits:
     cpu_seconds: int = 240  # of all the learner's processes together
     wall_seconds: float = 300.0  # for the whole notebook
     cell_seconds: float = 60.0  # for one cell or check
+    grace_seconds: float = 2.0  # after that, for an interrupted cell to stop by itself
     disk_mb: int = 256  # work folder, /tmp and home together
     file_mb: int = 64  # one file
     output_kb: int = 256  # kept of what one cell prints
@@ -37,12 +38,13 @@ class PlanCell:
     id
         Any name unique in the plan: outcomes carry it.
     kind
-        ``free``: runs in both processes, ``learner`` in the learner's, ``release`` in the twin. ``solution``: runs in
-        the learner's only; its names become proxies in the twin. ``test``: runs in the twin only, and gives a verdict.
+        ``free``: runs in both processes, ``learner`` in the learner's, ``release`` in the judge. ``solution``: runs in
+        the learner's only; its names become proxies in the judge. ``test``: runs in the judge only, for a verdict.
     release
         Source of the cell as released (the stub of a solution, a test with its hidden part).
     learner
-        Source as handed in; not used for a test.
+        Source as handed in. Of a test: empty, or what runs in the learner's process instead of in the judge, for a test
+        that needs to see all there is. Whoever wrote the other cells can make it say what they like.
     names
         Names a solution cell must define; ``None``: those that its stub binds at top level.
     number
@@ -59,15 +61,20 @@ class PlanCell:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A notebook to run: its code cells, and files that lie in its work folder at the start."""
+    """A notebook to run: its code cells, and files that lie in its work folder at the start.
+
+    ``files`` are the learner's. ``helpers`` names a folder of the course's own files: they lie there too, can be
+    imported, and nobody can change them.
+    """
 
     cells: tuple[PlanCell, ...]
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    helpers: str = ""
 
 
 @dataclass(frozen=True)
 class CellOutcome:
-    """What one cell did. For a test it comes from the twin and can be trusted; otherwise it is the learner's word.
+    """What one cell did. For a test it comes from the judge and can be trusted; otherwise it is the learner's word.
 
     ``outputs`` are nbformat outputs (stream, display_data, execute_result, error) without any source code.
     ``value`` is the number a test cell ended in (nbgrader's partial credit), ``None`` if it ended in no number.

@@ -1,10 +1,18 @@
-"""Which names a cell binds, read from its source without running it."""
+"""Name binding: which names a cell binds, read from its source without running it."""
 
 from __future__ import annotations
 
 import ast
 
-__all__ = ["names_bound", "stored_in"]
+__all__ = ["UNREADABLE", "names_bound", "stored_in", "without_magics"]
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing a stranger's source may raise
+
+
+def without_magics(source: str) -> str:
+    """Return ``source`` with the lines blank that are commands of IPython (``%magic``, ``!shell``), and no Python."""
+    lines = source.splitlines()
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
 
 
 def names_bound(source: str) -> tuple[str, ...]:
@@ -13,15 +21,11 @@ def names_bound(source: str) -> tuple[str, ...]:
     >>> names_bound("import a.b\nx, (y, z) = 1, (2, 3)\ndef f(q): w = 1")
     ('a', 'x', 'y', 'z', 'f')
     """
-    lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
     try:
-        tree = ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError):  # null bytes, before Python 3.11.4
+        tree = ast.parse(without_magics(source))
+        return tuple(dict.fromkeys(name for node in tree.body for name in _bound_by(node)))
+    except UNREADABLE:
         return ()
-    found: dict[str, None] = {}
-    for node in tree.body:
-        found.update(dict.fromkeys(_bound_by(node)))
-    return tuple(found)
 
 
 def _bound_by(node: ast.stmt) -> list[str]:

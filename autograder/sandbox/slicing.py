@@ -1,12 +1,12 @@
-"""Grading needs less than a notebook shows: find the ungraded cells that no check can notice.
+"""Program slicing of a notebook: leave out the ungraded cells and statements that no check can notice.
 
 A cell is kept when a check, a solution or another kept cell reads a name it binds, or when it changes something they
 can see: an object they share, a tracking server, the environment. What is left out are figures, tables and
 demonstrations. Kept cells that don't depend on the learner's code move to the front, where one snapshot runs them for
 all submissions.
 
-This reads source code and can be wrong, so it is never trusted by itself: `Engine.run` uses a lean plan only after the
-reference solution has earned every point under it.
+This reads source code and can be wrong, so it is never trusted by itself: `Engine.run` uses a sliced plan only after
+the reference solution has earned every point under it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from autograder.sandbox.model import Plan, PlanCell
-from autograder.sandbox.names import names_bound, stored_in
+from autograder.sandbox.names import UNREADABLE, names_bound, stored_in
 
-__all__ = ["WAYS", "Way", "lean"]
+__all__ = ["STRATEGIES", "SlicingStrategy", "sliced"]
 
 _SHOWING = frozenset({"print", "display", "plt", "plots", "fig", "figure", "ax", "axes", "sns", "Markdown", "HTML"})
 _STATEFUL = frozenset({"mlflow", "os", "sys", "np", "numpy", "random", "logging", "warnings"})
@@ -30,6 +30,8 @@ _CHANGING = (
 _SHOWN_BY = frozenset(
     {"head", "tail", "describe", "info", "plot", "show", "hist", "round", "sample", "style", "to_string"}
 )
+
+_MAX_SOURCE = 200_000  # characters of a cell: beyond that it is kept, for reading it would take longer than running it
 
 
 @dataclass
@@ -56,7 +58,7 @@ class _Facts:
 
 
 @dataclass(frozen=True)
-class Way:
+class SlicingStrategy:
     """How much is believed about cells whose effects can't be read from their source.
 
     Attributes
@@ -75,30 +77,30 @@ class Way:
     statements: bool = False
 
 
-WAYS = (
-    Way(bold=True, modules_apart=True, statements=True),
-    Way(bold=True, modules_apart=True),
-    Way(bold=True),
-    Way(),
+STRATEGIES = (
+    SlicingStrategy(bold=True, modules_apart=True, statements=True),
+    SlicingStrategy(bold=True, modules_apart=True),
+    SlicingStrategy(bold=True),
+    SlicingStrategy(),
 )  # the boldest first
 
 
-def lean(plan: Plan, way: Way = WAYS[-1]) -> Plan:
+def sliced(plan: Plan, strategy: SlicingStrategy = STRATEGIES[-1]) -> Plan:
     """Return ``plan`` without the work no check can notice, learner-independent cells first.
 
     Cells keep their ids; a cell that is left out stays in the plan with nothing to run.
     """
     numbered = [replace(cell, number=cell.number or i) for i, cell in enumerate(plan.cells, 1)]
-    trimmed = _shortened(numbered, way)
+    trimmed = _shortened(numbered, strategy)
     while trimmed != numbered:  # what only served something that was left out can go as well
-        numbered, trimmed = trimmed, _shortened(trimmed, way)
-    return replace(plan, cells=tuple(_hoisted(trimmed, modules_apart=way.modules_apart)))
+        numbered, trimmed = trimmed, _shortened(trimmed, strategy)
+    return replace(plan, cells=tuple(_hoisted(trimmed, modules_apart=strategy.modules_apart)))
 
 
-def _shortened(cells: list[PlanCell], way: Way) -> list[PlanCell]:
-    kept = _needed(cells, bold=way.bold)
+def _shortened(cells: list[PlanCell], strategy: SlicingStrategy) -> list[PlanCell]:
+    kept = _needed(cells, bold=strategy.bold)
     trimmed = [cell if i in kept else _emptied(cell) for i, cell in enumerate(cells)]
-    return _without_idle_statements(trimmed) if way.statements else trimmed
+    return _without_idle_statements(trimmed) if strategy.statements else trimmed
 
 
 def _is_changed(cell: PlanCell) -> bool:
@@ -206,7 +208,7 @@ def _hoisted(cells: list[PlanCell], *, modules_apart: bool) -> list[PlanCell]:
 def _imported(source: str) -> frozenset[str]:
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # null bytes, before Python 3.11.4
+    except UNREADABLE:
         return frozenset()
     return frozenset(
         alias.asname or alias.name.partition(".")[0]
@@ -219,13 +221,17 @@ def _imported(source: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _facts(source: str) -> _Facts:
     """Return what ``source`` does; read only, for it is read once for all submissions that contain it."""
-    facts = _Facts()
-    facts.binds = set(names_bound(source))
+    if len(source) > _MAX_SOURCE:
+        return _Facts(opaque=True)
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        facts.opaque = bool(source.strip())
-        return facts
+        return _read(source)
+    except UNREADABLE:
+        return _Facts(binds=set(names_bound(source)), opaque=bool(source.strip()))
+
+
+def _read(source: str) -> _Facts:
+    facts = _Facts(binds=set(names_bound(source)))
+    tree = ast.parse(source)
     bound: set[str] = set()
     for place, node in enumerate(tree.body):
         now, later = _free(node)

@@ -1,16 +1,15 @@
-"""Reading from a process that may send too much, too little, or nonsense: frames and printed output, never blocking."""
+"""Non-blocking readers of answers and printed output from a process that may send too much, or nonsense."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import struct
 from collections.abc import Sequence
 from typing import Any
 
+from autograder.sandbox.messages import Answer, Command, Malformed, dumps, loads
 from autograder.sandbox.model import Limits
-from autograder.sandbox.rpc.framing import Malformed
 
 __all__ = ["Frames", "Output"]
 
@@ -21,17 +20,18 @@ _MAX_HEAD = 8 << 20
 class Frames:
     """Puts the frames of :mod:`autograder.sandbox.rpc.framing` together from what has arrived so far (heads only)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *accepted: type[Answer]) -> None:
+        self._accepted = accepted
         self._data = bytearray()
 
     @staticmethod
-    def frame(head: dict[str, Any]) -> bytes:
+    def frame(message: Command) -> bytes:
         """Return one frame."""
-        text = json.dumps(head).encode("ascii")
+        text = dumps(message).encode("ascii")
         return _SIZES.pack(len(text), 0) + text
 
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take ``data`` and return the frames that are complete now."""
+    def feed(self, data: bytes) -> list[Answer]:
+        """Take ``data`` and return the answers that are complete now; raise `Malformed` for any not accepted."""
         self._data += data
         found = []
         while len(self._data) >= _SIZES.size:
@@ -42,13 +42,7 @@ class Frames:
                 break
             text = bytes(self._data[_SIZES.size : _SIZES.size + head])
             del self._data[: _SIZES.size + head]
-            try:
-                message = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise Malformed("a message is no JSON") from error
-            if not isinstance(message, dict):
-                raise Malformed("a message is no object")
-            found.append(message)
+            found.append(loads(text, *self._accepted))
         return found
 
 
@@ -108,7 +102,7 @@ class Output:
         """Return what was kept since the last call, with a note where something was left out."""
         texts = []
         for stream, kept in enumerate(self._kept):
-            text = kept.decode("utf-8", errors="replace")
+            text = kept.decode("utf-8", errors="backslashreplace")
             left_out = self._seen[stream] - len(kept)
             texts.append(text + (f"\n… {left_out:,} more bytes" if left_out > 0 else ""))
         self._kept, self._seen = [bytearray(), bytearray()], [0, 0]

@@ -105,7 +105,10 @@ function showEngines(answer) {
 }
 
 async function ask(what) {
-  const answer = await fetch("api/" + what, { headers: { Accept: "application/json" } });
+  // JupyterHub's servers answer those only who send back the token of their cookie, also to a GET.
+  const token = document.cookie.match(/\b_xsrf=([^;]*)\b/);
+  const headers = { Accept: "application/json", ...(token && { "X-XSRFToken": token[1] }) };
+  const answer = await fetch("api/" + what, { headers });
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return answer.json();
 }

@@ -16,7 +16,8 @@ from typing import Any
 __all__ = ["PROBES"]
 
 HOST = "127.0.0.1"
-_MOST = 4 << 20  # bytes read of one answer
+_MAX_BYTES = 4 << 20  # bytes read of one answer
+_MAX_BODY = 1 << 16  # bytes read of one alert
 
 
 def ask(
@@ -28,28 +29,20 @@ def ask(
 
 def _one(port: int, request: Mapping[str, Any], timeout: float, *, stream: bool = False) -> dict[str, Any]:
     started = time.perf_counter()
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
-    try:
-        body, headers = _body(request)
-        connection.request(request.get("method", "GET"), request["path"], body=body, headers=headers)
-        reply = connection.getresponse()
-        lines, text = [], ""
-        if stream:
-            lines = _timed_lines(reply, started, timeout)
-        else:
-            text = reply.read(_MOST).decode(errors="replace")
-        kind = reply.getheader("content-type", "")
-        return {"status": reply.status, "type": kind, "text": text, "lines": lines, "seconds": _since(started)}
-    except (OSError, http.client.HTTPException) as error:
-        return {
-            "status": 0,
-            "type": "",
-            "text": f"{type(error).__name__}: {error}",
-            "lines": [],
-            "seconds": _since(started),
-        }
-    finally:
-        connection.close()
+    answer: dict[str, Any] = {"status": 0, "type": "", "text": "", "lines": []}
+    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=timeout)) as connection:
+        try:
+            body, headers = _body(request)
+            connection.request(request.get("method", "GET"), request["path"], body=body, headers=headers)
+            reply = connection.getresponse()
+            if stream:
+                answer["lines"] = _timed_lines(reply, started, timeout)
+            else:
+                answer["text"] = reply.read(_MAX_BYTES).decode(errors="replace")
+            answer |= {"status": reply.status, "type": reply.getheader("content-type", "")}
+        except (OSError, http.client.HTTPException) as error:
+            answer |= {"text": f"{type(error).__name__}: {error}", "lines": []}
+    return {**answer, "seconds": _since(started)}
 
 
 def _since(started: float) -> float:
@@ -108,7 +101,7 @@ def load(port: int, request: Mapping[str, Any], clients: int, each: int, timeout
                     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection.request(request.get("method", "POST"), request["path"], body=body, headers=headers)
                 reply = connection.getresponse()
-                reply.read(_MOST)
+                reply.read(_MAX_BYTES)
                 status = reply.status
             except (OSError, http.client.HTTPException):
                 connection.close()
@@ -147,12 +140,17 @@ def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
 
 def baseline_load(clients: int, each: int) -> dict[str, Any]:
     """Put the same load on a server that does nothing: what this machine adds to every latency at this moment."""
+    return load(_listen(0, lambda _: None), {"path": "/", "json": {}}, clients, each)
 
-    class Nothing(http.server.BaseHTTPRequestHandler):
+
+def _listen(port: int, take: Callable[[bytes], None]) -> int:
+    """Serve in the background and hand each POST's body to ``take``; return the port."""
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            take(self.rfile.read(min(int(self.headers.get("content-length") or 0), _MAX_BODY)))
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -161,19 +159,16 @@ def baseline_load(clients: int, each: int) -> dict[str, Any]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class named it
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer((HOST, 0), Nothing)
+    server = http.server.ThreadingHTTPServer((HOST, port), Receiver)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    return load(server.server_port, {"path": "/", "json": {}}, clients, each)
+    return server.server_port
 
 
-def free(count: int = 1) -> dict[str, Any]:
-    """Return ports that are free in the sandbox's network."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return {"ports": ports}
+def free_port() -> dict[str, Any]:
+    """Return a port that is free in the sandbox's network."""
+    with socket.create_server((HOST, 0)) as listening:
+        return {"port": listening.getsockname()[1]}
 
 
 def feed(
@@ -186,9 +181,13 @@ def feed(
     batch, the answer, the status, and the alerts that were received since the batch before.
     """
     received: list[Any] = []
-    receiver = http.server.ThreadingHTTPServer((HOST, alerts), _alert_receiver(received))
-    receiver.daemon_threads = True
-    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+
+    def take(body: bytes) -> None:
+        with contextlib.suppress(ValueError, RecursionError):
+            if len(received) < 1_000:
+                received.append(json.loads(body.decode(errors="replace")))
+
+    _listen(alerts, take)
     steps = []
     for number, batch in enumerate(batches):
         before = len(received)
@@ -221,28 +220,6 @@ def _settled(port: int, batch: int, labelled: int, settle_seconds: float) -> dic
     return status
 
 
-def _alert_receiver(received: list[Any]) -> type[http.server.BaseHTTPRequestHandler]:
-    class AlertReceiver(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(min(int(self.headers.get("content-length") or 0), 1 << 16)).decode(errors="replace")
-            with contextlib.suppress(ValueError):
-                if len(received) < 1_000:
-                    received.append(json.loads(text))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class named it
-            """Say nothing."""
-
-    return AlertReceiver
-
-
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    "ask": ask,
-    "feed": feed,
-    "free": free,
-    "load": load,
-    "together": together,
-    "wait_open": wait_open,
-    "baseline_load": baseline_load,
+    probe.__name__: probe for probe in (ask, baseline_load, feed, free_port, load, together, wait_open)
 }

@@ -12,6 +12,7 @@ import base64
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import select
 import shutil
@@ -20,22 +21,24 @@ import stat
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from autograder.projects.inside import probes
 from autograder.sandbox.isolation import confine, syscalls
+from autograder.sandbox.isolation.forked import exit_code, fatal, reap_until
 from course_lib.archives import unpack
 
 __all__ = ["main"]
 
 _TAIL = 200_000  # bytes kept of what a command printed
 _TICK = 0.02
-_MOST_FILES = 5_000
+_MAX_FILES = 5_000
 
 
-class Process:
+class LearnerCommand:
     """A command of the learner: the process outside its walls that stands for it, and what it prints."""
 
     def __init__(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
@@ -43,7 +46,7 @@ class Process:
         self._status: int | None = None
         self.pid = os.fork()
         if not self.pid:
-            with _fatal():
+            with fatal(127):
                 self._become(argv, cwd, env, limits)
 
     def _become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], limits: Mapping[str, Any]) -> None:
@@ -63,8 +66,7 @@ class Process:
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                code = os.waitstatus_to_exitcode(status)
-                self._status = code if code >= 0 else 128 - code
+                self._status = exit_code(status)
         return self._status
 
     def wait(self, seconds: float) -> int | None:
@@ -77,14 +79,12 @@ class Process:
     def terminate(self) -> None:
         """Ask the command to end: process 1 inside its walls passes the signal on."""
         for child in _children(self.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(child, signal.SIGTERM)
+            _kill(child, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the command and everything it left behind: its process namespace ends with it."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            _kill(self.pid, signal.SIGKILL)
             self.wait(20)
 
     def output(self) -> str:
@@ -104,21 +104,12 @@ def _become_init() -> None:
         return
     signal.signal(signal.SIGTERM, lambda *_: _kill(child, signal.SIGTERM))
     os.closerange(0, 16)
-    os._exit(_reap_until(child))
+    os._exit(reap_until(child))
 
 
 def _kill(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-
-
-def _reap_until(child: int) -> int:
-    while True:
-        with contextlib.suppress(InterruptedError):
-            pid, status = os.waitpid(-1, 0)
-            if pid == child:
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
 
 
 def _children(pid: int) -> list[int]:
@@ -127,24 +118,12 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-@contextlib.contextmanager
-def _fatal() -> Any:
-    """End the process whatever happens in the block: a forked child must never return into its parent's code."""
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(BaseException):
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(127)
-
-
 class Supervisor:
     """Supervisor of the sandbox: carries out the grader's messages, one after the other."""
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
         self._limits = limits
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, LearnerCommand] = {}
         self._number = 0
 
     def serve(self) -> None:
@@ -196,14 +175,14 @@ class Supervisor:
                 with contextlib.suppress(OSError):
                     if place.is_file() and not place.is_symlink():
                         found[str(place.relative_to(path))] = place.stat().st_size
-            if len(found) > _MOST_FILES:
+            if len(found) > _MAX_FILES:
                 break
         return {"files": dict(sorted(found.items()))}
 
     def do_start(self, argv: list[str], cwd: str, env: dict[str, str]) -> dict[str, Any]:
         """Start a command."""
         self._number += 1
-        self._processes[self._number] = Process(argv, cwd, env, self._limits)
+        self._processes[self._number] = LearnerCommand(argv, cwd, env, self._limits)
         return {"id": self._number}
 
     def do_wait(self, id: int, seconds: float) -> dict[str, Any]:  # noqa: A002 - the message's word
@@ -236,36 +215,24 @@ class Supervisor:
 
     def do_probe(self, what: str, within: float, options: dict[str, Any]) -> dict[str, Any]:
         """Run one of :data:`autograder.projects.inside.probes.PROBES` in a process of its own."""
-        read, write = os.pipe()
-        pid = self._fork_trusted(lambda: probes.PROBES[what](**options), write)
-        os.close(write)
-        data, end = b"", time.monotonic() + within
-        os.set_blocking(read, False)
-        while time.monotonic() < end:
-            with contextlib.suppress(BlockingIOError):
-                chunk = os.read(read, 1 << 16)
-                if not chunk:
-                    break
-                data += chunk
-                continue
-            time.sleep(_TICK / 4)
-        os.close(read)
-        _kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return dict(json.loads(data)) if data.endswith(b"\n") else {"failed": f"no result after {within:.0f} s"}
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run_probe, args=(what, options, sender))
+        process.start()
+        sender.close()
+        try:
+            return dict(json.loads(receiver.recv_bytes() if receiver.poll(within) else b""))
+        except (EOFError, ValueError):
+            return {"failed": f"no result after {within:.0f} s"}
+        finally:
+            receiver.close()
+            process.kill()
+            process.join()
 
-    @staticmethod
-    def _fork_trusted(work: Callable[[], dict[str, Any]], out: int) -> int:
-        pid = os.fork()
-        if pid:
-            return pid
-        with _fatal():
-            syscalls.die_with_parent()
-            answer = json.dumps(work()).encode() + b"\n"
-            with os.fdopen(os.dup(out), "wb") as file:
-                file.write(answer)
-            os._exit(0)
-        raise AssertionError("a forked child came back")
+
+def _run_probe(what: str, options: Mapping[str, Any], sender: Connection) -> None:
+    syscalls.die_with_parent()
+    sender.send_bytes(json.dumps(probes.PROBES[what](**options)).encode())
 
 
 def _reap_as_init(child: int) -> None:

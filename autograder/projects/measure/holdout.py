@@ -7,13 +7,13 @@ from typing import Any
 
 __all__ = ["holdout"]
 
-_MOST = 500
+_MAX_ROWS = 500
 
 
 def holdout(text: str) -> list[dict[str, Any]]:
     """Return the first rows of a file with one JSON object a line; lines without `request` and `label` are left out."""
     rows = []
-    for line in text.splitlines()[:_MOST]:
+    for line in text.splitlines()[:_MAX_ROWS]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):

@@ -13,7 +13,7 @@ from autograder.projects.model import Unmet
 __all__ = ["Metrics", "grown", "read_metrics"]
 
 # The parser copies what is left of a line at each label: without limits a stranger's page could keep it for hours.
-_MOST_CHARACTERS, _MOST_IN_LINE = 1 << 20, 1 << 14
+_MAX_CHARACTERS, _MAX_LINE_CHARACTERS = 1 << 20, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def read_metrics(answer: Mapping[str, Any]) -> Metrics:
     """
     if answer["status"] != 200:
         raise Unmet(f"GET /metrics was answered with {answer['status'] or 'nothing'}")
-    if len(answer["text"]) > _MOST_CHARACTERS:
-        raise Unmet(f"your /metrics page is not understood: it is longer than {_MOST_CHARACTERS} characters")
+    if len(answer["text"]) > _MAX_CHARACTERS:
+        raise Unmet(f"your /metrics page is not understood: it is longer than {_MAX_CHARACTERS} characters")
     read: list[str] = []
     try:
         return _totals(answer["text"], read)
@@ -67,7 +67,7 @@ def _totals(text: str, read: list[str]) -> Metrics:
 def _lines(text: str, read: list[str]) -> Iterator[str]:
     for line in io.StringIO(text):
         read.append(line)
-        if len(line) > _MOST_IN_LINE:
+        if len(line) > _MAX_LINE_CHARACTERS:
             raise ValueError("the line is too long")
         yield line
 

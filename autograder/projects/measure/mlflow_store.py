@@ -20,7 +20,6 @@ class TrackedRun:
     """A finished run: what it logged."""
 
     id: str
-    artifacts: str
     params: Mapping[str, str]
     metrics: Mapping[str, tuple[tuple[int, float], ...]]  # by name: step and value
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -64,10 +63,8 @@ def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
 
 
 def _runs(database: sqlite3.Connection) -> Iterator[TrackedRun]:
-    rows = database.execute(
-        "SELECT run_uuid, artifact_uri FROM runs WHERE status = 'FINISHED' ORDER BY start_time LIMIT 50"
-    ).fetchall()
-    for run, artifacts in rows:
+    rows = database.execute("SELECT run_uuid FROM runs WHERE status = 'FINISHED' ORDER BY start_time LIMIT 50")
+    for (run,) in rows.fetchall():
         params = dict(_all(database, "SELECT key, value FROM params WHERE run_uuid = ? LIMIT 500", run))
         tags = dict(_all(database, "SELECT key, value FROM tags WHERE run_uuid = ? LIMIT 500", run))
         metrics: dict[str, list[tuple[int, float]]] = {}
@@ -75,7 +72,7 @@ def _runs(database: sqlite3.Connection) -> Iterator[TrackedRun]:
             database, "SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY step LIMIT 20000", run
         ):
             metrics.setdefault(str(key), []).append((int(step), float(value)))
-        yield TrackedRun(str(run), str(artifacts), params, {k: tuple(v) for k, v in metrics.items()}, tags)
+        yield TrackedRun(str(run), params, {k: tuple(v) for k, v in metrics.items()}, tags)
 
 
 def _all(database: sqlite3.Connection, query: str, run: str) -> list[Any]:

@@ -11,7 +11,7 @@ from autograder.projects.harness import Harness
 from autograder.projects.model import Requirement, Unmet
 from autograder.projects.sandbox import ENVIRONMENT
 from autograder.projects.stage import Stage
-from autograder.projects.stages.tests import plant
+from autograder.projects.stages.tests import mutant
 
 if TYPE_CHECKING:
     from course_lib.delivery import Workflow
@@ -100,7 +100,7 @@ def _check_runs(harness: Harness, name: str) -> None:
     passed = green.get("conclusion") == "success" and ran
     log_tail = "" if passed else " / ".join(str(green.get("log", "")).strip().splitlines()[-3:])
     harness.record("ci.green", passed, f"{name} on a push: {_summary(green)}", log_tail)
-    red = _push(harness, name, plant(harness, "swapped"))
+    red = _push(harness, name, mutant(harness, "swapped"))
     evidence = f"{name} on a push with `predict` giving 1 − p: {_summary(red)}"
     harness.record(
         "ci.red", passed and red.get("conclusion") == "failure", evidence + ("" if passed else "; it was red before")

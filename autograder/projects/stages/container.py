@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from autograder.projects.harness import Harness, Server, json_of
+from autograder.projects.harness import Harness, Server, json_of, post
 from autograder.projects.model import Requirement, Unmet
 from autograder.projects.stage import Stage
 from autograder.projects.stages.image import build_and_ask
 from autograder.projects.submission import Project
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "without_local_install"]
 
 _START_SECONDS = 60.0
 _OWN = {"DESK02", "DESK04"}  # rules that have a requirement of their own
@@ -61,7 +61,7 @@ def _run(harness: Harness) -> None:
     from course_lib.errors import CourseError
 
     text = harness.project.text("Dockerfile")
-    harness.record("container.contained", *_contained(harness, text or ""))
+    harness.record("container.contained", *_host_requests(harness, text or ""))
     if text is None:
         raise Unmet("there is no Dockerfile at the project's root")
     try:
@@ -82,11 +82,11 @@ def _good(rule: str, text: str) -> str:
     return f"USER {containers.user(containers.parse(text))}" if rule == "DESK02" else "a HEALTHCHECK is there"
 
 
-def _contained(harness: Harness, dockerfile: str) -> tuple[bool, str]:
+def _host_requests(harness: Harness, dockerfile: str) -> tuple[bool, str]:
     found = [*_insecure_steps(dockerfile)]
     for name in _COMPOSE:
         if text := harness.project.text(name):
-            found += [f"{name}: {what}" for what in _reaching_out(text)]
+            found += [f"{name}: {what}" for what in _compose_host_access(text)]
     return not found, "; ".join(found) or "nothing of the host is asked for"
 
 
@@ -98,21 +98,23 @@ def _insecure_steps(dockerfile: str) -> Iterator[str]:
             yield f"line {number} of the Dockerfile mounts the host: {line.strip()[:80]}"
 
 
-def _reaching_out(text: str) -> Iterator[str]:
+def _compose_host_access(text: str) -> Iterator[str]:
     import yaml
 
+    from course_lib import safe_yaml
+
     try:
-        services = (yaml.safe_load(text) or {}).get("services") or {}
+        services = (safe_yaml.load(text) or {}).get("services") or {}
     except (yaml.YAMLError, AttributeError, RecursionError):
         yield "it cannot be read"
         return
     for name, service in services.items() if isinstance(services, dict) else ():
         for key, value in service.items() if isinstance(service, dict) else ():
-            if what := _asks(str(key), value):
+            if what := _host_access(str(key), value):
                 yield f"service {name}: {what}"
 
 
-def _asks(key: str, value: Any) -> str:
+def _host_access(key: str, value: Any) -> str:
     if key == "privileged" and value:
         return "privileged"
     if key in ("network_mode", "pid", "ipc", "userns_mode") and value == "host":
@@ -136,7 +138,7 @@ def _check_runs(harness: Harness, text: str) -> None:
 
 
 def _check_planned(harness: Harness, text: str, example: Any) -> None:
-    planned = _without_local_install(text, harness.project)
+    planned = without_local_install(text, harness.project)
     place = harness.fresh(name="image", overlay={**harness.trained_files(), "Dockerfile": planned.encode()})
     number = harness.sandbox.start_tool("image", place, str(_port(text)))
     reply = _first_line(harness, number)
@@ -147,16 +149,14 @@ def _check_planned(harness: Harness, text: str, example: Any) -> None:
         )
         return
     with Server(harness.sandbox, number, int(reply["port"])) as server:
-        first = harness.sandbox.probe(
-            "wait_open", within=90, port=server.port, path="/ready", seconds=_START_SECONDS, statuses=[200]
-        )
-        answer = server.post("/predict", example)
-    evidence = f"plan mode: /ready {first['answer']['status']}, /predict {answer['status']}"
+        ready = server.wait_open("/ready", seconds=_START_SECONDS, statuses=[200])
+        [answer] = server.ask(post("/predict", example))
+    evidence = f"plan mode: /ready {ready}, /predict {answer['status']}"
     right = answer["status"] == 200 and isinstance(json_of(answer), dict)
-    harness.record("container.runs", right and first["answer"]["status"] == 200, evidence)
+    harness.record("container.runs", right and ready == 200, evidence)
 
 
-def _without_local_install(dockerfile: str, project: Project) -> str:
+def without_local_install(dockerfile: str, project: Project) -> str:
     """Return a Dockerfile for plan mode, which reads names only: what `pip install .` would install, and from where."""
     table = project.metadata.get("project", {})
 
@@ -193,4 +193,4 @@ def _first_line(harness: Harness, number: int) -> dict[str, Any]:
     return {}
 
 
-STAGE = Stage("container", REQUIREMENTS, _run, blind=(".github", "tests"))
+STAGE = Stage("container", REQUIREMENTS, _run, excluded=(".github", "tests"))

@@ -1,4 +1,4 @@
-"""A project's image built and run by a real engine, where the person who grades asks for it.
+"""Image build of a project: built and run by a real engine, where the person who grades asks for it.
 
 A build runs a stranger's commands as root inside the engine's containers, with the network that builds have there. It
 is never done unasked; what runs afterwards has no capabilities, no way to new rights, and limits.
@@ -6,12 +6,9 @@ is never done unasked; what runs afterwards has no capabilities, no way to new r
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +47,7 @@ def build_and_ask(files: Mapping[str, bytes], dockerfile: str, port: int, exampl
             (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(scratch) / path).write_bytes(data)
         try:
-            return _asked(engine, Path(scratch), _with_index(dockerfile, engine.index_url), port, example)
+            return _run_and_ask(engine, Path(scratch), _with_index(dockerfile, engine.index_url), port, example)
         except CourseError as error:
             return False, f"{engine.mode}: {error.happened}"
 
@@ -60,7 +57,9 @@ def _with_index(dockerfile: str, url: str) -> str:
     return re.sub(r"(?im)^(FROM .*)$", rf"\1\nARG PIP_INDEX_URL={url}", dockerfile) if url else dockerfile
 
 
-def _asked(engine: Engine | PlanEngine, folder: Path, dockerfile: str, port: int, example: Any) -> tuple[bool, str]:
+def _run_and_ask(
+    engine: Engine | PlanEngine, folder: Path, dockerfile: str, port: int, example: Any
+) -> tuple[bool, str]:
     engine.build(folder, "course-project:graded", dockerfile=dockerfile)
     with engine.run("course-project:graded", port=port, **_LIMITS) as running:
         running.wait_ready("/ready")
@@ -74,11 +73,9 @@ def _asked(engine: Engine | PlanEngine, folder: Path, dockerfile: str, port: int
 
 
 def _post(url: str, body: Any) -> int:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    import httpx
+
     try:
-        with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 - loopback
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
+        return httpx.post(url, json=body, timeout=20).status_code
+    except httpx.HTTPError:
         return 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+
+from packaging.requirements import InvalidRequirement, Requirement as PackageRequirement
+from packaging.utils import canonicalize_name
 
 from autograder.projects.harness import NOT_CODE, Harness
 from autograder.projects.model import Requirement
@@ -40,7 +42,8 @@ def _run(harness: Harness) -> None:
     if missing:
         evidence += f"; not in the course's environment: {', '.join(missing)}"
     harness.record("install.installs", done.ok and not missing, evidence, f"{done.seconds:.1f} s")
-    imported, declared = _imported(harness.project.files), {_normal(name) for name in harness.project.declared()}
+    imported = _imported(harness.project.files)
+    declared = {canonicalize_name(name) for name in harness.project.declared()}
     undeclared = sorted(name for name, packages in imported.items() if not declared & packages)
     evidence = f"undeclared: {', '.join(undeclared)}" if undeclared else f"{len(imported)} imported, all declared"
     harness.record("install.declares", not undeclared, evidence)
@@ -48,25 +51,19 @@ def _run(harness: Harness) -> None:
 
 def _unmet(harness: Harness) -> Iterator[str]:
     """Yield the declared requirements that the course's environment does not meet."""
-    from packaging.requirements import InvalidRequirement, Requirement as Wanted
-
-    own = _normal(str(harness.project.metadata.get("project", {}).get("name", "")))
+    own = canonicalize_name(str(harness.project.metadata.get("project", {}).get("name", "")))
     for name, text in harness.project.declared().items():
         try:
-            wanted = Wanted(text)
+            wanted = PackageRequirement(text)
             applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
             if (
-                _normal(name) != own
+                canonicalize_name(name) != own
                 and applies
                 and not wanted.specifier.contains(importlib.metadata.version(name), prereleases=True)
             ):
                 yield text
         except (InvalidRequirement, importlib.metadata.PackageNotFoundError):
             yield text
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _imported(files: Mapping[str, bytes]) -> dict[str, set[str]]:
@@ -82,7 +79,7 @@ def _imported(files: Mapping[str, bytes]) -> dict[str, set[str]]:
     for path, data in files.items():
         if path.endswith(".py"):
             for name in _modules(data) - own - sys.stdlib_module_names:
-                found[name] = {_normal(package) for package in brings.get(name, [name])}
+                found[name] = {canonicalize_name(package) for package in brings.get(name, [name])}
     return found
 
 
@@ -100,4 +97,4 @@ def _modules(data: bytes) -> set[str]:
     return names
 
 
-STAGE = Stage("install", REQUIREMENTS, _run, blind=tuple(part for part in NOT_CODE if part != "tests"))
+STAGE = Stage("install", REQUIREMENTS, _run, excluded=tuple(part for part in NOT_CODE if part != "tests"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import math
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autograder.projects.harness import NOT_CODE, Harness, Server, json_of
+from autograder.projects.harness import NOT_CODE, Harness, Server, dig, json_of, post
 from autograder.projects.measure.metrics import grown, read_metrics
 from autograder.projects.model import Requirement, Unmet
 from autograder.projects.stage import Stage
@@ -53,29 +54,21 @@ def _body(harness: Harness, *, stream: bool = False, tokens: int = _TOKENS) -> d
 
 
 def _ask(server: Server, body: Any) -> dict[str, Any]:
-    return server.ask({"method": "POST", "path": _CHAT, "json": body}, timeout=90)[0]
+    return server.ask(post(_CHAT, body), timeout=90)[0]
 
 
 def _content(answer: Mapping[str, Any]) -> tuple[str, int]:
     """Return text and number of tokens of a whole answer; empty where it is none."""
-    try:
-        reply = json.loads(answer["text"])
-        return str(reply["choices"][0]["message"]["content"]), int(reply["usage"]["completion_tokens"])
-    except (ValueError, KeyError, TypeError, IndexError):
-        return "", 0
+    reply = json_of(answer)
+    text, tokens = dig(reply, "choices", 0, "message", "content"), dig(reply, "usage", "completion_tokens")
+    return (text, tokens) if isinstance(text, str) and isinstance(tokens, int) else ("", 0)
 
 
 def _deltas(lines: Sequence[Sequence[Any]]) -> list[tuple[float, str]]:
     """Return the pieces of a streamed answer, each with the seconds after which it came."""
-    found = []
-    for seconds, line in lines:
-        try:
-            piece = json.loads(str(line).removeprefix("data:"))["choices"][0]["delta"].get("content")
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            continue
-        if piece:
-            found.append((float(seconds), str(piece)))
-    return found
+    events = [(seconds, json_of({"text": str(line).removeprefix("data:")})) for seconds, line in lines]
+    pieces = [(float(seconds), dig(event, "choices", 0, "delta", "content")) for seconds, event in events]
+    return [(seconds, str(piece)) for seconds, piece in pieces if piece]
 
 
 # stage serve ---------------------------------------------------------------------------------------------------------
@@ -114,7 +107,7 @@ SERVE = (
 def _serve(harness: Harness) -> None:
     with _served(harness) as server:
         listed = json_of(server.get("/v1/models"))
-        names = [str(one.get("id"))[:40] for one in listed["data"]] if isinstance(listed, dict) else []
+        names = [str(dig(one, "id"))[:40] for one in dig(listed, "data") or ()]
         harness.record("serve.models", harness.setting("served") in names, f"models: {', '.join(names) or 'none'}")
         _check_answers(harness, server)
         _check_stream(harness, server)
@@ -123,9 +116,7 @@ def _serve(harness: Harness) -> None:
         right = all(400 <= status < 500 for status in (broken, empty))
         harness.record("serve.refuses", right, f"broken JSON: {_kind(broken)}, without messages: {_kind(empty)}")
         _check_concurrent(harness, server)
-        reply = server.stop()
-    how = "did not end in time" if reply["forced"] else "ended"
-    harness.record("serve.stops", not reply["forced"] and not reply["ended_before"], f"SIGTERM: it {how}")
+        harness.record_stop("serve.stops", server)
 
 
 def _kind(status: int) -> str:
@@ -136,8 +127,7 @@ def _check_answers(harness: Harness, server: Server) -> None:
     answers = [_ask(server, _body(harness)) for _ in range(2)]
     text, tokens = _content(answers[0])
     same = text == _content(answers[1])[0]
-    reply = json_of(answers[0])
-    reason = reply["choices"][0].get("finish_reason") if text else None
+    reason = dig(json_of(answers[0]), "choices", 0, "finish_reason")
     evidence = f"{answers[0]['status']}, {'text' if text else 'no text'}, finish reason {reason}, "
     evidence += (
         f"{'1 to' if 0 < tokens <= _TOKENS else 'not 1 to'} {_TOKENS} tokens; {'the same' if same else 'another'} again"
@@ -146,11 +136,9 @@ def _check_answers(harness: Harness, server: Server) -> None:
 
 
 def _check_stream(harness: Harness, server: Server) -> None:
-    request = {"method": "POST", "path": _CHAT, "json": _body(harness, stream=True)}
-    for _ in range(
-        _TRIES
-    ):  # where the machine holds the reader back, pieces pile up: what comes apart once is streamed
-        answer = harness.sandbox.ask(server.port, request, timeout=90, stream=True)[0]
+    request = post(_CHAT, _body(harness, stream=True))
+    for _ in range(_TRIES):  # where the machine holds the reader back, pieces pile up: apart once is streamed
+        [answer] = server.ask(request, timeout=90, stream=True)
         pieces = _deltas(answer["lines"])
         apart = len(pieces) > 4 and pieces[0][0] < 0.8 * pieces[-1][0]
         if apart:
@@ -166,7 +154,7 @@ def _check_stream(harness: Harness, server: Server) -> None:
 
 
 def _check_concurrent(harness: Harness, server: Server) -> None:
-    request = {"method": "POST", "path": _CHAT, "json": _body(harness, stream=True, tokens=48)}
+    request = post(_CHAT, _body(harness, stream=True, tokens=48))
     for _ in range(_TRIES):
         reply = harness.sandbox.probe(
             "together", within=240, port=server.port, request=request, clients=_AT_ONCE, timeout=200
@@ -227,11 +215,11 @@ def _check_scraped(harness: Harness, server: Server, place: str, counters: Seque
         )
         harness.record("metrics.scraped", bool(counters), f"target {', '.join(targets)}; {why}")
         return
-    port = harness.sandbox.free_ports()[0]
+    port = harness.sandbox.free_port()
     options = [f"--config.file={harness.setting('prometheus')}", f"--web.listen-address=127.0.0.1:{port}"]
     number = harness.sandbox.start([program, *options, "--storage.tsdb.path=/tmp/tsdb"], cwd=place)
     with Server(harness.sandbox, number, port) as prometheus:
-        harness.sandbox.probe("wait_open", within=60, port=port, path="/-/ready", seconds=40, statuses=[200])
+        prometheus.wait_open("/-/ready", seconds=40, statuses=[200])
         seen = [_scraped(prometheus, counters[0], above=-1.0)]
         if seen[0] is not None:
             _ask(server, _body(harness))
@@ -244,8 +232,10 @@ def _check_scraped(harness: Harness, server: Server, place: str, counters: Seque
 def _targets(text: str) -> list[str]:
     import yaml
 
+    from course_lib import safe_yaml
+
     try:
-        jobs = yaml.safe_load(text)["scrape_configs"]
+        jobs = safe_yaml.load(text)["scrape_configs"]
         return [str(target) for job in jobs for one in job["static_configs"] for target in one["targets"]]
     except (yaml.YAMLError, KeyError, TypeError, RecursionError):
         return []
@@ -256,12 +246,9 @@ def _scraped(prometheus: Server, counter: str, *, above: float) -> float | None:
     end = time.monotonic() + 40
     while time.monotonic() < end:
         reply = json_of(prometheus.get(f"/api/v1/query?query={counter.replace(':', '%3A')}"))
-        try:
-            value = float(reply["data"]["result"][0]["value"][1])
-        except (KeyError, TypeError, IndexError, ValueError):
-            value = -math.inf
-        if value > above:
-            return value
+        with contextlib.suppress(TypeError, ValueError):  # no sample yet
+            if (value := float(dig(reply, "data", "result", 0, "value", 1))) > above:
+                return value
         time.sleep(0.2)
     return None
 
@@ -288,7 +275,7 @@ LOAD = (
         "load.honest",
         "the service itself has counted the tokens that the report claims",
         8,
-        "ProjectReport what was measured on this run: count the tokens that came.",
+        "Report what was measured on this run: count the tokens that came.",
     ),
 )
 
@@ -302,9 +289,9 @@ def _load(harness: Harness) -> None:
     )
     with _served(harness, place) as server:
         before = server.get("/metrics")
-        command = harness.project.command("load", url=f"http://127.0.0.1:{server.port}", out=harness.setting("report"))
         harness.sandbox.remove(f"{place}/{harness.setting('report')}")
-        done = harness.sandbox.run(command, cwd=place, seconds=_LOAD_SECONDS, env=harness.imports_from(place))
+        url = f"http://127.0.0.1:{server.port}"
+        done = harness.run("load", place, seconds=_LOAD_SECONDS, url=url, out=harness.setting("report"))
         after = server.get("/metrics")
     rows = _rows(harness.sandbox.get(f"{place}/{harness.setting('report')}", most=1 << 20))
     levels = sorted({int(row["users"]) for row in rows})
@@ -351,7 +338,7 @@ def _disagrees(row: Mapping[str, float]) -> str:
 
 
 STAGES = (
-    Stage("serve", SERVE, _serve, blind=NOT_CODE),
-    Stage("metrics", METRICS, _metrics, blind=NOT_CODE),
-    Stage("load", LOAD, _load, blind=NOT_CODE),
+    Stage("serve", SERVE, _serve, excluded=NOT_CODE),
+    Stage("metrics", METRICS, _metrics, excluded=NOT_CODE),
+    Stage("load", LOAD, _load, excluded=NOT_CODE),
 )

@@ -7,9 +7,9 @@ from autograder.projects.model import Requirement, Unmet
 from autograder.projects.sandbox import CompletedCommand
 from autograder.projects.stage import Stage
 
-__all__ = ["STAGE", "plant"]
+__all__ = ["STAGE", "mutant"]
 
-_BLIND = (".github", ".dockerignore", "README.md")
+_EXCLUDED = (".github", ".dockerignore", "README.md")
 
 REQUIREMENTS = (
     Requirement("test.pass", "the project's tests pass", 3, "Run the command under `test` in a fresh clone."),
@@ -49,7 +49,7 @@ async def _planted(request, call_next):
 """
 
 
-def plant(harness: Harness, bug: str) -> dict[str, bytes]:
+def mutant(harness: Harness, bug: str) -> dict[str, bytes]:
     """Return the file of the project that a bug changes, with the bug in it.
 
     Raises
@@ -73,7 +73,7 @@ def _run(harness: Harness) -> None:
     if not harness.record("test.pass", done.ok, evidence, f"{done.seconds:.1f} s; {done.output_tail(1)}"):
         raise Unmet("the tests fail already without a planted bug")
     for bug, what in (("swapped", "`predict` gives 1 − p"), ("bounds", "the app answers 200 where it said 422")):
-        red = _tests(harness, plant(harness, bug))
+        red = _tests(harness, mutant(harness, bug))
         outcome = "the tests failed" if not red.ok else "the tests still passed"
         harness.record(
             f"test.catch_{bug}", not red.ok and not red.overdue, f"planted: {what}; {outcome}", f"{red.seconds:.1f} s"
@@ -81,10 +81,7 @@ def _run(harness: Harness) -> None:
 
 
 def _tests(harness: Harness, overlay: dict[str, bytes]) -> CompletedCommand:
-    place = harness.fresh(overlay=overlay)
-    return harness.sandbox.run(
-        harness.project.command("test"), cwd=place, seconds=harness.timeouts.test, env=harness.imports_from(place)
-    )
+    return harness.run("test", harness.fresh(overlay=overlay), seconds=harness.timeouts.test)
 
 
-STAGE = Stage("test", REQUIREMENTS, _run, blind=_BLIND)
+STAGE = Stage("test", REQUIREMENTS, _run, excluded=_EXCLUDED)

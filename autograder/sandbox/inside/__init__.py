@@ -1,4 +1,5 @@
-"""Processes behind the wall: the fork server, the learner's process, the judge. They run beside hostile code.
+"""Processes behind the wall: forkserver, judge and learner's process, with what they need to run cells.
 
-May import: ``sandbox.rpc`` and ``sandbox.isolation``. Nothing here may know a secret that a submission must not see.
+May import: ``sandbox.rpc``, ``sandbox.isolation`` and ``sandbox.messages``; never a module that knows a solution.
+Hostile bytes: the learner's process is hostile code's own; the judge gets values from it through ``sandbox.rpc`` only.
 """

@@ -1,8 +1,9 @@
-"""The process that forks all others: it has imported the course's libraries and runs nothing itself.
+"""Forkserver process: it has imported the course's libraries, forks all other processes and runs nothing itself.
 
-One loop serves three kinds of processes: the zygote (forks sessions), the first process of a session (forks the twin
-and learner's processes), and a snapshot (a session that has run the leading cells of a notebook, and forks sessions
-that go on from there). The grader sends small messages with file descriptors; everything ends when it hangs up.
+One loop serves three kinds of processes: the forkserver (forks sessions), the first process of a session (forks the
+judge and learner's processes), and a snapshot (a session that has run the leading cells of a notebook, and forks
+sessions that go on from there). The grader sends small messages with file descriptors; everything ends when it hangs
+up.
 """
 
 from __future__ import annotations
@@ -13,157 +14,220 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
 import tarfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from autograder.sandbox.inside import judge, learner
+from autograder.sandbox.inside import judge, learner, program_box
 from autograder.sandbox.inside.preload import RandomState, WarmState, become_kernel, preload, random_state
 from autograder.sandbox.inside.shell import make_shell, run_cell
-from autograder.sandbox.isolation import confine, syscalls
+from autograder.sandbox.isolation import confine, syscalls, usage
+from autograder.sandbox.isolation.forked import fatal
+from autograder.sandbox.messages import (
+    TO_FORKSERVER,
+    TO_SESSION,
+    Ended,
+    Failed,
+    Files,
+    ForkserverReady,
+    ForkserverSettings,
+    ForkSession,
+    Malformed,
+    Message,
+    PrefixRan,
+    Role,
+    RunPrefix,
+    SessionReady,
+    Spawn,
+    StartProgram,
+    Stop,
+    loads,
+)
 from autograder.sandbox.rpc.framing import Closed, recv_message, send_message
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Host", "main"]
+__all__ = ["ForkLoop", "main"]
 
 
-class Host:
-    """A process that forks on the grader's word."""
+@dataclass(frozen=True)
+class _Child:
+    """A forked process; one without a role is a session."""
+
+    pid: int
+    role: Role | None
+
+
+class ForkLoop:
+    """The loop of a process that forks on the grader's word: forkserver, session or snapshot."""
 
     def __init__(
-        self, control: socket.socket, shell: InteractiveShell | None, warm: WarmState, settings: dict[str, Any]
+        self,
+        control: socket.socket,
+        shell: InteractiveShell | None,
+        warm: WarmState,
+        *,
+        walls: bool,
     ) -> None:
         self._control = control
         self._shell = shell
         self._warm = warm
-        self._settings = settings
-        self._walls = bool(settings["walls"])
+        self._walls = walls
+        self._accepts: Sequence[type[Message]] = TO_FORKSERVER
         self._random: RandomState | None = None  # set by the cells of a snapshot: kept, for Python reseeds in a fork
         self._is_snapshot = False
-        self._children: dict[int, tuple[int, str]] = {}  # pidfd -> pid, role
+        self._children: dict[int, _Child] = {}  # by pidfd
+        self._programs: socket.socket | None = None  # where the judge asks for boxes around learners' programs
         self._lifeline = -1  # closed by the kernel when nothing of the session is left
 
     def serve(self) -> None:
-        """Obey until the grader hangs up, then end with everything below."""
+        """Carry out commands until the grader hangs up, then end with everything below."""
+        orphans = _wake_at_ends()
         while True:
-            ready, _, _ = select.select([self._control, *self._children], [], [])  # type: ignore[type-var]
+            asking = [self._programs] if self._programs else []
+            ready, _, _ = select.select([self._control, orphans, *asking, *self._children], [], [])  # type: ignore[type-var]
             for source in ready:
                 if source is self._control:
-                    self._obey()
+                    self._receive()
+                elif source is self._programs:
+                    self._start_program()
+                elif source is orphans:
+                    orphans.recv(1 << 12)
+                    self._reap_orphans()
                 else:
-                    self._bury(source)  # type: ignore[arg-type]
+                    self._reap(source)  # type: ignore[arg-type]
 
-    def _obey(self) -> None:
+    def _receive(self) -> None:
         try:
-            message, fds, _ = recv_message(self._control)
+            message, fds = recv_message(self._control, *self._accepts)
         except Closed:
             self._end()
-        handler = getattr(self, "_do_" + message["op"])
+        except Malformed as error:
+            self._tell(Failed(what="a message", why=str(error)))
+            return
         try:
-            handler(message, fds)
+            self._carry_out(message, fds)
         except Exception as error:  # the grader must hear why
-            with contextlib.suppress(Closed):
-                send_message(
-                    self._control, {"op": "failed", "what": message["op"], "why": f"{type(error).__name__}: {error}"}
-                )
+            self._tell(Failed(what=type(message).__name__, why=f"{type(error).__name__}: {error}"))
         finally:
             for fd in fds:
                 with contextlib.suppress(OSError):
                     os.close(fd)
 
-    def _end(self) -> None:
-        """Kill and bury the children: the first of a namespace is gone only when all below it are."""
+    def _tell(self, message: Message) -> None:
+        with contextlib.suppress(Closed):  # it has hung up, and the next look at the socket ends this process
+            send_message(self._control, message)
+
+    def _carry_out(self, message: Message, fds: list[int]) -> None:
+        match message:
+            case ForkSession():
+                self._fork_session(message, fds)
+            case Files():
+                self._unpack(fds[0])
+            case RunPrefix():
+                self._run_prefix(json.loads(_contents(fds[0]).read()))
+            case Spawn():
+                self._spawn(message, fds)
+            case Stop():
+                self._stop(message.role)
+
+    def _end(self) -> NoReturn:
+        """Kill and reap the children: the first of a namespace is gone only when all below it are."""
         if not self._walls or self._is_snapshot:
             _kill_descendants()
-        for pid, role in self._children.values():
-            if role != "session":
+        for child in self._children.values():
+            if child.role is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        if all(role != "session" for _, role in self._children.values()):
+                    os.kill(child.pid, signal.SIGKILL)
+        if all(child.role is not None for child in self._children.values()):
             with contextlib.suppress(ChildProcessError):
-                while True:  # in any order: process 1 ends only after those that others must bury
+                while True:  # in any order: process 1 ends only after those that others must reap
                     os.waitpid(-1, 0)
         os._exit(0)
 
-    def _bury(self, pidfd: int) -> None:
-        pid, role = self._children.pop(pidfd)
+    def _reap(self, pidfd: int) -> None:
+        """Take the exit status of a child that has ended, and tell the grader."""
+        child = self._children.pop(pidfd)
         os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        self._bury_strangers()
-        if role != "session":
-            with contextlib.suppress(Closed):
-                send_message(self._control, {"op": "ended", "role": role, "status": code})
+        _, status = os.waitpid(child.pid, 0)
+        self._reap_orphans()
+        if child.role not in (None, Role.PROGRAM):
+            self._tell(Ended(role=child.role, status=os.waitstatus_to_exitcode(status)))
 
-    def _bury_strangers(self) -> None:
-        """Reap orphans that became this process's children because it is process 1 or adopts them."""
-        known = {pid for pid, _ in self._children.values()}
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in known:
-                os.waitpid(ended.si_pid, 0)
+    def _reap_orphans(self) -> None:
+        """Reap processes that were left to this one, because it is process 1 or adopts them."""
+        known = {child.pid for child in self._children.values()}
+        _reap_ended(lambda pid: pid not in known)
 
-    def _fork(self, role: str, keep: list[int]) -> bool:
+    def _fork(self, role: Role | None, keep: list[int]) -> bool:
         """Fork; return True in the child, which keeps only the descriptors in ``keep``."""
         pid = os.fork()
         if pid:
-            self._children[os.pidfd_open(pid)] = (pid, role)
+            self._children[os.pidfd_open(pid)] = _Child(pid, role)
             return False
         signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _close_others(keep)
         self._children = {}
         return True
 
-    def _do_session(self, message: dict[str, Any], fds: list[int]) -> None:
+    def _fork_session(self, message: ForkSession, fds: list[int]) -> None:
         control, lifeline = fds
-        if not self._fork("session", [control, lifeline]):
+        if not self._fork(None, [control, lifeline]):
             return
-        with _fatal():
-            self._lifeline = lifeline
+        with fatal(70):
+            self._lifeline, self._is_snapshot = lifeline, False
             if self._walls:
-                confine.enter_session(disk_mb=message["disk_mb"])
+                confine.enter_session(disk_mb=message.disk_mb, helpers=message.helpers)
             else:
                 os.setsid()
                 syscalls.adopt_orphans()
-                os.chdir(message["work"])
-                os.environ.update(TMPDIR=message["tmp"], HOME=message["home"])
+                if message.helpers:
+                    shutil.copytree(message.helpers, message.work, dirs_exist_ok=True)
+                os.chdir(message.work)
+                os.environ.update(TMPDIR=message.tmp, HOME=message.home)
+            if message.helpers and message.helpers not in sys.path:
+                sys.path.insert(0, message.helpers)
             self._control = socket.socket(fileno=control)
-            send_message(self._control, {"op": "ready"})
+            self._accepts = TO_SESSION
+            self._tell(SessionReady())
             self.serve()
 
-    def _do_files(self, _: dict[str, Any], fds: list[int]) -> None:
-        with tarfile.open(fileobj=_contents(fds[0])) as archive:
+    def _unpack(self, fd: int) -> None:
+        with tarfile.open(fileobj=_contents(fd)) as archive:
             # Made by the grader; Python before 3.11.4 has no filters. course_lib is not for here: no kernel imports it.
             options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             archive.extractall(".", **options)  # noqa: S202
 
-    def _do_stop(self, message: dict[str, Any], _: list[int]) -> None:
-        for pid, role in self._children.values():
-            if role == message["role"]:
-                os.kill(pid, signal.SIGKILL)
+    def _stop(self, role: Role) -> None:
+        for child in self._children.values():
+            if child.role is role:
+                os.kill(child.pid, signal.SIGKILL)
         if not self._walls:
-            _kill_descendants(spare=[pid for pid, role in self._children.values() if role != message["role"]])
+            _kill_descendants(spare=[child.pid for child in self._children.values() if child.role is not role])
 
-    def _do_prefix(self, _: dict[str, Any], fds: list[int]) -> None:
+    def _run_prefix(self, cells: list[tuple[int, str]]) -> None:
         """Run the leading cells of a notebook; say after how many of them this process may still be forked."""
         self._is_snapshot = True
-        cells = json.loads(_contents(fds[0]).read())
+        sys.path.insert(0, "")  # as in a kernel; the judge takes it off before a learner's code runs
         if self._walls:
             confine.private_folders()
         null = os.open(os.devnull, os.O_WRONLY)
         confine.set_streams(null, null)
         os.close(null)
         before, random_before = _fingerprint(), random_state()
-        outcomes, safe = [], True
+        ran, safe = 0, True
         for number, source in cells:
-            cell = run_cell(self._shell, source, number)  # type: ignore[arg-type]
-            outcomes.append({**learner.describe(cell.error), "number": number})
+            run_cell(self._shell, source, number)  # type: ignore[arg-type]
+            ran += 1
             gc.collect()
             _let_go_of_databases()
             safe = _fingerprint() == before
@@ -172,56 +236,77 @@ class Host:
         after = random_state()
         self._random = after if after != random_before else None
         gc.freeze()
-        send_message(
-            self._control, {"op": "prefix", "ran": len(outcomes), "safe": safe, "ok": all(o["ok"] for o in outcomes)}
-        )
+        self._tell(PrefixRan(ran=ran, safe=safe))
 
-    def _do_spawn(self, message: dict[str, Any], fds: list[int]) -> None:
-        role = message["role"]
-        if self._walls and role != "learner":
+    def _spawn(self, message: Spawn, fds: list[int]) -> None:
+        role = message.role
+        if self._walls and role is not Role.LEARNER:
             confine.enclose_children()
-        if not self._fork(role, fds):
+        asks: list[int] = []
+        if self._walls and role is Role.JUDGE:
+            self._programs, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            asks = [theirs.detach()]
+        if not self._fork(role, [*fds, *asks]):
+            for fd in asks:
+                os.close(fd)
             return
-        with _fatal():
-            control, out, err, *others = fds
-            if role != "twin":
+        with fatal(70):
+            control, out, err, *peers = fds
+            if role is not Role.JUDGE:
                 os.setsid()
             confine.set_streams(out, err)
             os.close(out)
             os.close(err)
-            if self._walls:
-                confine.wall_in_twin() if role == "twin" else confine.wall_in_learner(kernel=message.get("folder"))
-            else:
+            if not self._walls:
                 syscalls.die_with_parent()
-            if self._walls or role != "kernel":
-                confine.limit(message["limits"], walls=self._walls and role != "twin")
-            self.start(role, message, [socket.socket(fileno=fd) for fd in (control, *others)])
+            elif role is Role.JUDGE:
+                confine.wall_in_judge()
+            else:
+                confine.wall_in_learner(kernel=message.kernel.folder if message.kernel else None)
+            if self._walls or role is not Role.KERNEL:
+                confine.limit(vars(message.limits), walls=self._walls and role is not Role.JUDGE)
+            self._become(message, *[socket.socket(fileno=fd) for fd in (control, *peers, *asks)])
 
-    def start(self, role: str, message: dict[str, Any], sockets: list[socket.socket]) -> None:
+    def _start_program(self) -> None:
+        """Fork the keeper of a box in which a learner's program will run."""
+        assert self._programs is not None
+        try:
+            _, fds = recv_message(self._programs, StartProgram)
+        except Closed:
+            self._programs = None
+            return
+        if self._fork(Role.PROGRAM, fds):
+            with fatal(70):
+                control, *others = fds
+                program_box.keep(socket.socket(fileno=control), *others)
+        for fd in fds:
+            os.close(fd)
+
+    def _become(self, message: Spawn, control: socket.socket, *peers: socket.socket) -> None:
         """Turn this child into what it was forked for, once the grader has put it into its control groups."""
-        control, *peers = sockets
         control.sendall(b"h")
         if control.recv(1) != b"g":
             os._exit(0)
-        self._warm.restore(random_state=self._random, environment=message.get("env"))
-        if role == "kernel":
-            become_kernel(message)
+        self._warm.restore(
+            random_state=self._random, environment=message.kernel.environment if message.kernel else None
+        )
+        if message.kernel is not None:
+            become_kernel(message.kernel)
         assert self._shell is not None
-        if role == "twin":
-            judge.serve(self._shell, control, peers)
+        if message.role is Role.JUDGE:
+            programs = peers[-1] if self._walls else None
+            judge.serve(self._shell, control, list(peers[:-1] if programs else peers), programs)
         learner.serve(self._shell, control, peers[0])
 
 
-@contextlib.contextmanager
-def _fatal() -> Any:
-    """End the process whatever happens in the block: a forked child must never return into its parent's code."""
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(BaseException):
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(70)
+def _wake_at_ends() -> socket.socket:
+    """Return a socket that can be read whenever a child of this process has ended, one that it adopted included."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    return ours
 
 
 def _contents(fd: int) -> io.BytesIO:
@@ -252,7 +337,7 @@ def _fingerprint() -> tuple[int, int, tuple[str, ...]]:
         arrow.cpu_count() + arrow.io_thread_count() if arrow else 0
     )  # Arrow's pools start anew in a forked child
     threads = threading.active_count() + (0 if native <= restarted else native)
-    return threads, len(_children_of(os.getpid())), tuple(sorted(open_files))
+    return threads, len(usage.children(os.getpid())), tuple(sorted(open_files))
 
 
 def _let_go_of_databases() -> None:
@@ -266,60 +351,43 @@ def _let_go_of_databases() -> None:
             engine.dispose()
 
 
-def _children_of(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(word) for word in task.read_text().split()]
-    return found
-
-
 def _kill_descendants(spare: Sequence[int] = ()) -> None:
     """Kill everything below this process but the children in ``spare`` and what is below them."""
     for _ in range(20):
-        living = [pid for pid in _below(os.getpid(), set(spare)) if pid != os.getpid()]
+        living = usage.descendants(os.getpid(), spare=spare)[1:]
         if not living:
             return
         for pid in living:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid in living:
-                os.waitpid(ended.si_pid, 0)
+        _reap_ended(living.__contains__)
 
 
-def _below(pid: int, spare: set[int]) -> list[int]:
-    found = []
-    for child in _children_of(pid):
-        if child not in spare:
-            found += [child, *_below(child, spare)]
-    return found
+def _reap_ended(mine: Callable[[int], bool]) -> None:
+    """Reap the children that have ended, up to the first that is not ``mine`` to reap."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and mine(ended.si_pid):
+            os.waitpid(ended.si_pid, 0)
 
 
 def main() -> None:
     """Import what the settings name, then serve. Arguments: descriptor of the control socket, settings as JSON."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    settings = json.loads(sys.argv[2])
+    settings = loads(sys.argv[2], ForkserverSettings)
     sys.path.remove(str(Path.cwd()))  # "python -m" put it there; a fresh kernel's launcher takes it out as well
-    if not settings["shell"]:  # a kernel finds the packages where any Python does
+    if not settings.shell:  # a kernel finds the packages where any Python does
         sys.path[:] = [entry for entry in sys.path if entry not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     warm = preload(settings)
-    shell = make_shell() if settings["shell"] else None
+    shell = make_shell() if settings.shell else None
     warm.settle()
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].set_cpu_count(1)
         sys.modules["pyarrow"].set_io_thread_count(1)
     gc.collect()
     gc.freeze()
-    told = {
-        "op": "ready",
-        "threads": threading.active_count(),
-        "tasks": len(list(Path("/proc/self/task").iterdir())),
-        "prefix": sys.prefix,
-    }
-    send_message(control, {**told, "missing": warm.missing})
-    Host(control, shell, warm, settings).serve()
+    send_message(control, ForkserverReady(missing=tuple(warm.missing)))
+    ForkLoop(control, shell, warm, walls=settings.walls).serve()
 
 
 if __name__ == "__main__":

@@ -1,64 +1,45 @@
-"""Keeping learner-made files from turning into code inside the twin."""
+"""Import and pickle guard: keeps files that a learner made from turning into code inside the judge."""
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from autograder.sandbox.isolation import mounts
+from autograder.sandbox.isolation.confine import WRITABLE_FOLDERS
 
-__all__ = ["UnsafePickle", "guard_imports", "guard_pickles", "is_safe_global"]
+__all__ = ["UnsafePickle", "guard_imports", "guard_pickles", "is_writable", "safe_names"]
 
-_LIBRARIES = ("sklearn.", "scipy.sparse", "pandas.core.", "pandas._libs.", "course_lib.")
-_NOT = ("._testing", ".tests", ".conftest")
-_GLOBALS = frozenset(
-    {
-        "numpy:dtype", "numpy:ndarray", "numpy._core.multiarray:_reconstruct", "numpy._core.multiarray:scalar",
-        "numpy.core.multiarray:_reconstruct", "numpy.core.multiarray:scalar", "numpy._core.numeric:_frombuffer",
-        "numpy.random._pickle:__randomstate_ctor", "numpy.random._pickle:__generator_ctor",
-        "numpy.random._pickle:__bit_generator_ctor", "numpy.random._mt19937:MT19937", "numpy.random._pcg64:PCG64",
-        "collections:OrderedDict", "collections:defaultdict", "collections:deque", "collections:Counter",
-        "copyreg:_reconstructor", "datetime:datetime", "datetime:date", "datetime:timedelta", "datetime:timezone",
-        "decimal:Decimal", "fractions:Fraction", "uuid:UUID", "pathlib:PosixPath", "pathlib:PurePosixPath",
-        "types:SimpleNamespace", "_codecs:encode",
-        *(f"builtins:{n}" for n in ("object", "set", "frozenset", "bytearray", "complex", "slice", "range", "list",
-                                    "dict", "tuple", "int", "float", "str", "bool", "bytes")),
-    }
-)  # fmt: skip
+_NAMES = Path(__file__).with_name("pickle_names.txt")
 
 
 class UnsafePickle(AssertionError):
     """A file that the learner could have written would run code if it were loaded."""
 
 
-def is_safe_global(module: str, name: str) -> bool:
-    """Return whether a pickle in the twin may refer to ``module.name``: a class of a library, or a known rebuilder."""
-    if f"{module}:{name}" in _GLOBALS:
-        return True
-    if not module.startswith(_LIBRARIES) or any(part in module for part in _NOT) or "." in name:
-        return False
-    if name.startswith(("__pyx_unpickle_", "_unpickle_block", "_new_Index")):
-        return True
-    found: Any = getattr(sys.modules.get(module), name, None)
-    if module == "course_lib.features" and getattr(found, "__module__", "") == module:
-        return True  # what pipelines are made of; it neither reads nor starts anything
-    if module.startswith("course_lib."):
-        return isinstance(found, type) and any(c.__module__ == "sklearn.base" for c in found.__mro__)
-    return isinstance(found, type) and found.__module__.startswith(_LIBRARIES)
+@lru_cache(maxsize=1)
+def safe_names() -> frozenset[str]:
+    """Return what a pickle in the judge may refer to, as ``module:name``: classes and rebuilders, each named in full.
+
+    A prefix would let in whatever else a library has there, such as ``pandas.core.computation.expr:Expr``, which
+    evaluates text while it is made.
+    """
+    lines = (line.partition(":") for line in _NAMES.read_text(encoding="ascii").splitlines())
+    return frozenset(f"{module}:{name}" for module, _, names in lines for name in names.split())
 
 
 def guard_pickles() -> None:
-    """Refuse to unpickle functions and foreign classes in this process from here on (audit hooks stay)."""
-    import importlib
+    """Refuse to unpickle anything but `safe_names` in this process from here on (audit hooks stay)."""
+    allowed = safe_names()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "pickle.find_class":
             module, name = str(args[0]), str(args[1])
-            if module.startswith(_LIBRARIES) and module not in sys.modules:
-                importlib.import_module(module)
-            if not is_safe_global(module, name):
+            if f"{module}:{name}" not in allowed:
                 raise UnsafePickle(
                     f"a stored object refers to {module}.{name}, which checks don't load: "
                     "hand it in as data, as ONNX or in skops format"
@@ -67,14 +48,22 @@ def guard_pickles() -> None:
     sys.addaudithook(hook)
 
 
+def is_writable(path: str | Path) -> bool:
+    """Return whether a learner can write to ``path``; Python's own folders never count, wherever they lie."""
+    real = Path(os.path.realpath(path))
+    if any(real.is_relative_to(folder.resolve()) for folder in mounts.shown()):  # mounted read-only
+        return False
+    folders = (*WRITABLE_FOLDERS, Path.home(), Path.cwd(), os.environ.get("TMPDIR", "/tmp"))
+    return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
 def guard_imports() -> None:
     """Take the work folder and everything else a learner can write to off the import path, for child processes too."""
-    writable = [Path(folder).resolve() for folder in (Path.cwd(), os.environ.get("TMPDIR", "/tmp"))]
-    own = [path.resolve() for path in mounts.shown()]  # mounted read-only, also where the course was cloned to /tmp
-
-    def is_safe(entry: Path) -> bool:
-        return any(entry.is_relative_to(p) for p in own) or not any(entry.is_relative_to(p) for p in writable)
-
-    sys.path[:] = [entry for entry in sys.path if entry and is_safe(Path(entry).resolve())]
+    sys.path[:] = [entry for entry in sys.path if entry and not is_writable(entry)]
+    here = str(Path.cwd())
+    for module in list(sys.modules.values()):
+        places = list(vars(module).get("__path__") or ()) if isinstance(module, ModuleType) else []
+        if any(str(place).startswith(here) for place in places):  # a package that a cell wrote: no more of it is loaded
+            module.__path__ = [place for place in places if not is_writable(place)]
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ["PYTHONNOUSERSITE"] = "1"

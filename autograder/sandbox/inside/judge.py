@@ -1,4 +1,4 @@
-"""The twin: the trusted process in which the release's cells and tests run, and the verdict is reached.
+"""Judge process: the trusted one in which the release's cells and tests run, and the verdict is reached.
 
 It executes nothing that came from the learner: names of solution cells are bound to values and handles
 (:mod:`autograder.sandbox.rpc.peer`), folders the learner can write to are not on its import path, and what it unpickles
@@ -11,15 +11,38 @@ import ast
 import os
 import socket
 import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autograder.sandbox.inside.import_guard import guard_imports, guard_pickles
-from autograder.sandbox.inside.learner import describe
+from autograder.sandbox.inside.learner import failure_of
+from autograder.sandbox.inside.program_box import BoxedProgram
+from autograder.sandbox.inside.program_guard import guard_programs
 from autograder.sandbox.inside.shell import run_cell
+from autograder.sandbox.messages import (
+    TO_JUDGE,
+    Answer,
+    Bind,
+    Command,
+    Connect,
+    Done,
+    Guard,
+    Malformed,
+    RunCell,
+    RunTest,
+    Verdict,
+    decode,
+    encode,
+)
 from autograder.sandbox.rpc.channel import PeerGone
 from autograder.sandbox.rpc.exceptions import LearnerFault, is_remote
-from autograder.sandbox.rpc.framing import Closed, Malformed, Wire
+from autograder.sandbox.rpc.framing import Closed, Wire
 from autograder.sandbox.rpc.peer import Peer
+from course_lib.draws import drawing_from
+from course_lib.programs import launch_with
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -27,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-class Twin:
+class Judge:
     """Runs cells on the grader's word and says what came of them."""
 
     def __init__(self, shell: InteractiveShell, control: socket.socket, peers: list[socket.socket]) -> None:
@@ -41,52 +64,69 @@ class Twin:
         """Answer the grader until it hangs up; each answer carries the number of its question."""
         while True:
             try:
-                message, _ = self._commands.recv()
-                self._commands.send({**self._answer(message), "n": message["n"]})
+                command: Command = decode(self._commands.recv()[0], *TO_JUDGE)
+                self._commands.send(encode(replace(self._answer(command), question=command.question)))
             except KeyboardInterrupt:  # it came too late for what it was meant to stop
                 continue
             except Closed:
                 os._exit(0)
 
-    def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
-        if message["op"] == "connect":
-            self._peer = Peer(Wire(self._sockets.pop(0)), strict=True)
-            self._peer.channel.start()
-            return {"ok": True}
-        if message["op"] == "bind":
-            return self._bind(message["names"])
-        if message["op"] == "test":
-            self._bind([name for name in _names_read(message["source"]) if name in self._names])
-        return self._run(message)
+    def _answer(self, command: Command) -> Answer:
+        match command:
+            case Connect():
+                self._peer = Peer(Wire(self._sockets.pop(0)), strict=True)
+                self._peer.channel.start()
+            case Guard():
+                guard_imports()
+            case Bind():
+                return Done(gone=not self._bind(command.names))
+            case RunCell():
+                run_cell(self._shell, command.source, command.number)
+            case RunTest():
+                there = self._bind([name for name in _names_read(command.source) if name in self._names])
+                verdict = self._test(command)
+                return verdict if there else replace(verdict, gone=True)
+        return Done(gone=False)
 
-    def _bind(self, names: list[str]) -> dict[str, Any]:
-        """Put what the learner has under ``names`` into the namespace; a name it doesn't have is taken out."""
+    def _bind(self, names: Sequence[str]) -> bool:
+        """Put what the learner has under ``names`` into the namespace; a name it doesn't have is taken out.
+
+        Returns whether the learner's process answered, be it nonsense: False if it has hung up.
+        """
         assert self._peer is not None
+        if names and not self._names:  # from here on something of the learner's could be in what a cell starts
+            guard_programs()
         self._names.update(dict.fromkeys(names))
         found: dict[str, Any] = {}
-        error = ""
+        there = True
         try:
             found = self._peer.bind(names) if names else {}
-        except (PeerGone, Malformed) as problem:
-            error = str(problem)
+        except Malformed:  # nothing is bound then, and the test says what it lacks
+            pass
+        except PeerGone:
+            there = False
         for name in names:
             if name in found:
                 self._shell.user_ns[name] = found[name]
             else:
                 self._shell.user_ns.pop(name, None)
-        return {"ok": not error, "error": error, "missing": [name for name in names if name not in found]}
+        return there
 
-    def _run(self, message: dict[str, Any]) -> dict[str, Any]:
-        cell = run_cell(self._shell, message["source"], message["number"])
-        error = cell.error
-        told = {**describe(error), "outputs": cell.outputs, "remote": is_remote(error), "value": _number(cell.result)}
-        if isinstance(error, LearnerFault):
-            told["where"] = error.where
-        if isinstance(error, PeerGone):
-            told |= {"gone": True}
-        if isinstance(error, NameError) and not is_remote(error) and error.name:
-            told |= {"missing": error.name}
-        return told
+    def _test(self, test: RunTest) -> Verdict:
+        with drawing_from(test.seed):
+            cell = run_cell(self._shell, test.source, test.number)
+        error, remote = cell.error, is_remote(cell.error)
+        failure = failure_of(error)
+        if failure is not None and isinstance(error, LearnerFault):
+            failure = replace(failure, where=error.where)
+        return Verdict(
+            failure=failure,
+            outputs=cell.outputs,
+            remote=remote,
+            value=_number(cell.result),
+            gone=isinstance(error, PeerGone),
+            missing=error.name or "" if isinstance(error, NameError) and not remote else "",
+        )
 
 
 def _names_read(source: str) -> list[str]:
@@ -107,8 +147,13 @@ def _number(result: object) -> float | None:
     return None
 
 
-def serve(shell: InteractiveShell, control: socket.socket, peers: list[socket.socket]) -> None:
-    """Be the twin until the grader hangs up."""
-    guard_imports()
+def serve(
+    shell: InteractiveShell, control: socket.socket, peers: list[socket.socket], requests: socket.socket | None
+) -> None:
+    """Be the judge until the grader hangs up; ``requests`` is where it asks for boxes around learners' programs."""
+    if requests is not None:
+        launch_with(partial(BoxedProgram, requests, threading.Lock()))
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # until a learner's code runs: see Guard
     guard_pickles()
-    Twin(shell, control, peers).serve()
+    Judge(shell, control, peers).serve()

@@ -1,4 +1,4 @@
-"""Import first, fork later, and still look like a fresh kernel.
+"""Preloading of libraries: import first, fork later, and still look like a fresh kernel.
 
 What importing libraries leaves behind is undone in the child: environment variables, warning filters, signal handlers,
 random numbers, the module search path. The modules themselves stay: that is the point.
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autograder.sandbox.messages import ForkserverSettings, KernelStart
 
 __all__ = ["COURSE_LIBRARIES", "RandomState", "WarmState", "become_kernel", "preload", "random_state", "reseed"]
 
@@ -93,14 +95,14 @@ def reseed(state: RandomState | None) -> None:
             numpy.random.set_state(state[1])
 
 
-def preload(settings: Mapping[str, Any]) -> WarmState:
+def preload(settings: ForkserverSettings) -> WarmState:
     """Import the libraries named in the settings; those that aren't there are noted, not fatal."""
     environment = dict(os.environ)
-    for name in settings["base"]:  # what a fresh kernel has imported as well when its first cell runs
+    for name in settings.base:  # what a fresh kernel has imported as well when its first cell runs
         importlib.import_module(name)
     state = WarmState(environment, [])
-    os.environ.update(settings["while_importing"])
-    for name in settings["preload"]:
+    os.environ.update(settings.while_importing)
+    for name in settings.preload:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -110,17 +112,17 @@ def preload(settings: Mapping[str, Any]) -> WarmState:
     return state
 
 
-def become_kernel(message: Mapping[str, Any]) -> NoReturn:
-    """Become a Jupyter kernel, as ``python -m ipykernel_launcher`` would with the arguments in ``message``."""
+def become_kernel(start: KernelStart) -> NoReturn:
+    """Become a Jupyter kernel, as ``python -m ipykernel_launcher`` would with the arguments in ``start``."""
     from ipykernel.kernelapp import IPKernelApp
 
-    sys.argv[:] = message["argv"]
-    if "connection" in message:  # behind walls: the connection file of outside isn't there
+    sys.argv[:] = start.argv
+    if start.connection is not None:  # behind walls: the connection file of outside isn't there
         path = Path(os.environ["HOME"]) / "kernel.json"
-        path.write_text(json.dumps(message["connection"]))
+        path.write_text(json.dumps(start.connection))
         sys.argv[1:] = ["-f", str(path)]
-    else:
-        os.chdir(message["cwd"])
+    elif start.cwd is not None:
+        os.chdir(start.cwd)
     app: Any = IPKernelApp.instance()
     app.initialize(sys.argv[1:])
     app.start()

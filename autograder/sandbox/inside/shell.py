@@ -1,20 +1,25 @@
-"""Notebook cells run by IPython in this process: magics, ``await`` and display work, and outputs are collected."""
+"""IPython shell that runs notebook cells in this process: magics, ``await`` and display work, outputs are collected."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
-import types
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from autograder.text import LEFT_OUT, Unbounded, bounded_json
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Cell", "make_shell", "run_cell"]
+__all__ = ["ExecutedCell", "make_shell", "run_cell"]
 
-_MAX_DISPLAY = 1 << 20
-_MAX_DISPLAYS = 40
+_MAX_DISPLAY = 1 << 20  # characters or bytes of one
+_MAX_DISPLAYS = 40  # of a cell
+_MAX_TOGETHER = 4 << 20  # of a cell, as text: a message holds twice as much
 
 
 def make_shell() -> InteractiveShell:
@@ -26,7 +31,7 @@ def make_shell() -> InteractiveShell:
 
     class Publisher(DisplayPublisher):
         def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:  # type: ignore[override]
-            add_display("display_data", data, metadata)
+            _displays.add("display_data", data)
 
     config = Config()
     config.HistoryManager.enabled = False
@@ -47,14 +52,56 @@ def make_shell() -> InteractiveShell:
     return shell
 
 
-_displays: list[dict[str, Any]] = []
+class _Displays:
+    """What the running cell displayed, as far as there is room: what is left out costs no answer, and is named."""
+
+    def __init__(self) -> None:
+        self.kept: list[dict[str, Any]] = []
+        self.left_out: Counter[str] = Counter()
+        self.room = _MAX_TOGETHER
+
+    def add(self, kind: str, data: dict[str, Any]) -> None:
+        """Keep a display as JSON, without those of its forms that are too large, too deep or no JSON."""
+        if len(self.kept) >= _MAX_DISPLAYS:
+            self.left_out[f"more than {_MAX_DISPLAYS} in one cell"] += 1
+            return
+        forms = {}
+        for mime, value in data.items():
+            try:
+                forms[str(mime)] = self._fitted(value)
+            except (ValueError, RecursionError) as error:
+                self.left_out[f"{mime!s:.60}: {error!s:.100}"] += 1
+        if forms:
+            self.kept.append({"output_type": kind, "data": forms, "metadata": {}})
+
+    def _fitted(self, value: object) -> Any:
+        import base64
+
+        if isinstance(value, bytes | str) and len(value) >= _MAX_DISPLAY:
+            raise Unbounded(f"more than {_MAX_DISPLAY:,} characters")
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode()
+        elif isinstance(value, dict):
+            value = bounded_json(value)
+        elif not isinstance(value, str):
+            raise Unbounded(f"a value of type {type(value).__name__}")
+        size = len(json.dumps(value))
+        if size > self.room:
+            raise Unbounded(f"more than {_MAX_TOGETHER:,} characters in one cell")
+        self.room -= size
+        return value
+
+    def take(self) -> tuple[dict[str, Any], ...]:
+        """Return the displays, the last of which says what is missing; begin anew."""
+        kept, left_out = self.kept, self.left_out
+        self.__init__()  # type: ignore[misc]
+        if left_out:
+            text = LEFT_OUT + "; ".join(f"{why} ({count} times)" for why, count in left_out.most_common(3))
+            kept.append({"output_type": "display_data", "data": {"text/plain": text}, "metadata": {}})
+        return tuple(kept)
 
 
-def add_display(kind: str, data: dict[str, Any], metadata: dict[str, Any] | None) -> None:
-    """Keep a display for the outputs of the running cell, unless there are too many or it is too large."""
-    size = sum(len(value) for value in data.values() if isinstance(value, str | bytes))
-    if len(_displays) < _MAX_DISPLAYS and size < _MAX_DISPLAY:
-        _displays.append({"output_type": kind, "data": data, "metadata": metadata or {}})
+_displays = _Displays()
 
 
 def _quiet_hook(shell: InteractiveShell) -> Any:
@@ -66,24 +113,25 @@ def _quiet_hook(shell: InteractiveShell) -> Any:
             self.check_for_underscore()  # type: ignore[no-untyped-call]
             if result is not None and not self.quiet():  # type: ignore[no-untyped-call]
                 self.update_user_ns(result)  # type: ignore[no-untyped-call]
-                data, metadata = self.compute_format_data(result)  # type: ignore[no-untyped-call]
+                data, _ = self.compute_format_data(result)  # type: ignore[no-untyped-call]
                 self.fill_exec_result(result)  # type: ignore[no-untyped-call]
-                add_display("execute_result", data, metadata)
+                _displays.add("execute_result", data)
 
     return Hook(shell=shell, cache_size=100)  # type: ignore[no-untyped-call]
 
 
-class Cell(types.SimpleNamespace):
-    """What a cell did: ``error`` (the exception or None), ``result`` (its last expression), ``outputs``."""
+@dataclass(frozen=True)
+class ExecutedCell:
+    """What a cell did: the exception that ended it, if one did, its last expression, and what it displayed."""
 
     error: BaseException | None
     result: object
-    outputs: list[dict[str, Any]]
+    outputs: tuple[dict[str, Any], ...]
 
 
-def run_cell(shell: InteractiveShell, source: str, number: int) -> Cell:
+def run_cell(shell: InteractiveShell, source: str, number: int) -> ExecutedCell:
     """Run ``source`` as cell ``number``; what it raises is returned, never raised, ``KeyboardInterrupt`` included."""
-    _displays.clear()
+    _displays.take()
     shell.execution_count = number
     try:
         done = shell.run_cell(source, store_history=False, silent=False)
@@ -96,8 +144,7 @@ def run_cell(shell: InteractiveShell, source: str, number: int) -> Cell:
             stream.flush()
         except Exception:
             os.close(os.open(os.devnull, os.O_RDONLY))
-    outputs = [_jsonable(output) for output in _displays]
-    return Cell(error=error, result=result, outputs=outputs)
+    return ExecutedCell(error, result, _displays.take())
 
 
 def _close_figures() -> None:
@@ -107,17 +154,6 @@ def _close_figures() -> None:
             pyplot.close("all")
         except Exception:  # figures are not what is graded
             return
-
-
-def _jsonable(output: dict[str, Any]) -> dict[str, Any]:
-    import base64
-
-    data = {
-        str(kind): base64.b64encode(value).decode() if isinstance(value, bytes) else value
-        for kind, value in output["data"].items()
-        if isinstance(value, str | bytes | dict)
-    }
-    return {**output, "data": data, "metadata": {}}
 
 
 def cell_frames(error: BaseException) -> list[str]:

@@ -1,9 +1,9 @@
-"""The inner walls: what is done to a process after it was forked and before it runs anything handed in.
+"""Confinement of forked processes: namespaces, mounts and limits, set before anything handed in runs.
 
 One submission is a *session*: user, process, mount, network, IPC and host-name namespaces with one small supervisor.
-From it come the twin (process 1: with it everything ends) and the learner's process. Both share the session's loopback
+From it come the judge (process 1: with it everything ends) and the learner's process. Both share the session's loopback
 network, its work folder and its ``/tmp``, because exercises pass paths and addresses. The learner's process is process
-1 of a process namespace below that, with user, IPC and mount namespaces of its own, so it sees neither the twin nor
+1 of a process namespace below that, with user, IPC and mount namespaces of its own, so it sees neither the judge nor
 the supervisor, and can't signal or trace them; what it leaves behind ends with it.
 """
 
@@ -14,23 +14,24 @@ import os
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox.isolation import landlock, mounts, seccomp, syscalls
+from autograder.sandbox.isolation.forked import reap_until
 
 __all__ = [
-    "BOX",
-    "INSIDE",
+    "WRITABLE_FOLDERS",
     "enclose_children",
+    "enter_program_box",
     "enter_session",
     "limit",
     "private_folders",
     "set_streams",
+    "wall_in_judge",
     "wall_in_learner",
-    "wall_in_twin",
+    "wall_in_program",
 ]
 
 BOX, STAGE, HOME, CACHE, CACHE_BELOW = "/box", "/stage", "/home/learner", "/cache", "/cache-below"
@@ -39,23 +40,16 @@ _SESSION = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC 
 _LEARNER = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
 _TMPFS = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _HOME_MB = 64
+WRITABLE_FOLDERS = (BOX, KERNELS, "/tmp", HOME, CACHE, "/dev/shm")
+_WRITABLE_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/pts", "/dev/ptmx", "/proc")
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where a session's folders are, as its processes see them."""
+def enter_session(*, disk_mb: int, helpers: str = "") -> None:
+    """Make this process the supervisor of a new session: own user, mounts, network, and a fresh work folder.
 
-    work: str
-    tmp: str
-    home: str
-    cache: str
-
-
-INSIDE = Places(BOX + "/work", "/tmp", HOME, CACHE)
-
-
-def enter_session(*, disk_mb: int) -> None:
-    """Make this process the supervisor of a new session: own user, mounts, network, and a fresh work folder."""
+    What lies in the folder ``helpers`` lies in the work folder too, read-only: nobody in the session can change it.
+    """
+    given = frozenset(os.listdir(helpers)) if helpers else frozenset[str]()  # noqa: PTH208
     syscalls.unshare_as_self(_SESSION)
     syscalls.make_mounts_private()
     syscalls.loopback_up()
@@ -65,11 +59,27 @@ def enter_session(*, disk_mb: int) -> None:
         (Path(STAGE) / name).mkdir()
         (Path(STAGE) / name).chmod(mode)
         if (Path(BOX) / name).is_dir():  # a snapshot's files
-            shutil.copytree(Path(BOX) / name, Path(STAGE) / name, symlinks=True, dirs_exist_ok=True)
+            ignore = _only_at(f"{BOX}/work", given)
+            shutil.copytree(Path(BOX) / name, Path(STAGE) / name, symlinks=True, dirs_exist_ok=True, ignore=ignore)
     syscalls.bind(STAGE, BOX)
     syscalls.unmount(STAGE)
+    for name in sorted(given):
+        _show(Path(helpers) / name, Path(BOX) / "work" / name)
     _cover_tmp()
-    os.chdir(INSIDE.work)
+    os.chdir(BOX + "/work")
+
+
+def _only_at(folder: str, names: frozenset[str]) -> Callable[[str, list[str]], set[str]]:
+    return lambda place, found: set(names & set(found)) if place == folder else set()
+
+
+def _show(source: Path, target: Path) -> None:
+    """Show a file or a folder at ``target``; it stays as read-only as it was."""
+    if source.is_dir():
+        target.mkdir()
+    else:
+        target.touch()
+    syscalls.bind(str(source), str(target))
 
 
 def _cover_tmp() -> None:
@@ -85,18 +95,6 @@ def _cover_tmp() -> None:
 def enclose_children() -> None:
     """Make the next child of this process process 1 of a new process namespace."""
     syscalls.unshare(syscalls.CLONE_NEWPID)
-
-
-def _wait(child: int) -> int:
-    """Wait for ``child``, reaping whatever else ends, and return its exit status (128 + signal if it was killed)."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, 0)
-        except InterruptedError:
-            continue
-        if pid == child:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
 
 
 def _fresh(target: str, size_mb: int, mode: int) -> None:
@@ -126,8 +124,8 @@ def private_folders() -> None:
             syscalls.bind(CACHE_BELOW, CACHE)
 
 
-def wall_in_twin() -> None:
-    """Finish the twin, process 1 of the session: its own home, no privileges, the same filter as for the learner."""
+def wall_in_judge() -> None:
+    """Finish the judge, process 1 of the session: its own home, no privileges, the same filter as for the learner."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.make_mounts_private()
     syscalls.mount("proc", "/proc", "proc", _TMPFS | syscalls.MS_NOEXEC)
@@ -136,6 +134,7 @@ def wall_in_twin() -> None:
     syscalls.die_with_parent()
     os.setsid()
     _self_restraint(scoped=False)
+    syscalls.hide_memory()
 
 
 def wall_in_learner(*, kernel: str | None = None) -> None:
@@ -145,7 +144,7 @@ def wall_in_learner(*, kernel: str | None = None) -> None:
     if inner:
         os.closerange(3, 4096)
         syscalls.die_with_parent()
-        os._exit(_wait(inner))
+        os._exit(reap_until(inner))
     syscalls.make_mounts_private()
     syscalls.mount("proc", "/proc", "proc", _TMPFS | syscalls.MS_NOEXEC)
     syscalls.forbid_user_namespaces()
@@ -160,29 +159,46 @@ def wall_in_learner(*, kernel: str | None = None) -> None:
     _self_restraint(scoped=True)
 
 
+def enter_program_box(*, disk_mb: int) -> None:
+    """Make this process the keeper of a new box for one program: nothing of the session's files or network is in it."""
+    syscalls.unshare_as_self(_SESSION)
+    syscalls.make_mounts_private()
+    syscalls.loopback_up()
+    _fresh(STAGE, disk_mb, 0o755)
+    for name, mode in (("work", 0o755), ("tmp", 0o1777)):
+        (Path(STAGE) / name).mkdir()
+        (Path(STAGE) / name).chmod(mode)
+    syscalls.bind(STAGE, BOX)
+    syscalls.unmount(STAGE)
+    _cover_tmp()
+    _fresh(HOME, _HOME_MB, 0o755)
+    _fresh("/dev/shm", _HOME_MB, 0o1777)
+    for folder in (CACHE, CACHE_BELOW, KERNELS):
+        if Path(folder).is_dir():
+            _fresh(folder, 1, 0o755)
+    os.chdir(BOX + "/work")
+
+
+def wall_in_program() -> None:
+    """Finish process 1 of a program's box: its own ``/proc``, no privileges, memory that the program can't open."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.make_mounts_private()
+    syscalls.mount("proc", "/proc", "proc", _TMPFS | syscalls.MS_NOEXEC)
+    syscalls.forbid_user_namespaces()
+    syscalls.drop_capabilities()
+    syscalls.die_with_parent()
+    _self_restraint(scoped=True)
+    syscalls.hide_memory()
+
+
 def _self_restraint(*, scoped: bool) -> None:
-    writable = [
-        BOX,
-        KERNELS,
-        "/tmp",
-        HOME,
-        CACHE,
-        "/dev/shm",
-        "/dev/null",
-        "/dev/zero",
-        "/dev/full",
-        "/dev/tty",
-        "/dev/pts",
-        "/dev/ptmx",
-        "/proc",
-    ]
-    landlock.restrict(writable, scoped=scoped)
+    landlock.restrict([*WRITABLE_FOLDERS, *_WRITABLE_DEVICES], scoped=scoped)
     seccomp.install()
 
 
-def limit(limits: Mapping[str, Any], *, walls: bool) -> None:
-    """Set the limits that the kernel keeps for each process by itself."""
-    own_data = _data_bytes()
+def limit(limits: Mapping[str, Any], *, walls: bool, after_exec: bool = False) -> None:
+    """Set the limits that the kernel keeps for each process; ``after_exec``: for the program it is about to become."""
+    own_data = 0 if after_exec else _data_bytes()
     values = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: int(limits["file_mb"]) << 20,

@@ -1,4 +1,4 @@
-"""Landlock: the process gives up file access itself, whatever is mounted (Linux 5.13 or newer).
+"""Landlock rules: the process gives up file access itself, whatever is mounted (Linux 5.13 or newer).
 
 Inside the namespaces this is a second wall: only the named folders can be written, and signals and abstract sockets do
 not leave the sandbox (ABI 6). Source: ``linux/landlock.h``.

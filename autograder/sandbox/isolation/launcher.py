@@ -1,4 +1,4 @@
-"""Start the zygote behind the outer wall. Runs as a program of its own, because it gives up rights step by step.
+"""Launcher: builds the outer wall and becomes a command behind it. A program, for it gives up rights step by step.
 
 As root: first a private mount namespace in which everything the sandbox shows is bound to a place that user 65534 can
 reach (an interpreter below root's closed home included), then that user for good, and only then the wall. So hostile
@@ -7,18 +7,20 @@ code never runs as root, not even as root of a namespace.
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import stat
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from autograder.sandbox.isolation import syscalls
-from autograder.sandbox.isolation.mounts import Mount, bwrap_arguments
+from autograder.sandbox.isolation.mounts import Kind, Mount, bwrap_arguments
+from autograder.sandbox.messages import Launch, dumps, loads
 
-__all__ = ["main"]
+__all__ = ["launch_command", "main"]
 
 NOBODY = 65534
 CACHE = "/cache-below"
@@ -29,20 +31,33 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STAGE = "/tmp"
 
 
+def launch_command(
+    plan: Sequence[Mount], *, wall: str, command: Sequence[str], environment: Mapping[str, str]
+) -> list[str]:
+    """Return what runs ``command`` behind a ``wall`` (``bwrap`` or ``native``) with the mounts of ``plan``."""
+    launch = Launch(
+        plan=tuple((mount.kind, mount.target, mount.source) for mount in plan),
+        wall=cast("Any", wall),
+        bwrap=shutil.which("bwrap"),
+        command=tuple(command),
+        environment=dict(environment),
+    )
+    return [sys.executable, "-P", "-m", "autograder.sandbox.isolation.launcher", dumps(launch)]
+
+
 def main() -> None:
-    """Build the wall that the JSON on standard input describes, and become the zygote behind it."""
-    settings = json.loads(sys.argv[1])
-    plan = [Mount(*entry) for entry in settings["plan"]]
+    """Build the wall that the JSON in its argument describes, and become the forkserver behind it."""
+    launch = loads(sys.argv[1], Launch)
+    plan = [Mount(cast("Kind", kind), target, source) for kind, target, source in launch.plan]
     if os.getuid() == 0:
         plan = _stage(plan)
         syscalls.become(NOBODY, NOBODY)
         syscalls.no_new_privileges()
-    command, environment = settings["command"], settings["environment"]
-    if settings["wall"] == "bwrap":
-        words = bwrap_arguments(plan, environment)
-        os.execvp(settings["bwrap"], [*words, *command])
+    if launch.wall == "bwrap":
+        words = bwrap_arguments(plan, launch.environment)
+        os.execvp(launch.bwrap or "bwrap", [*words, *launch.command])
     _build(plan)
-    os.execve(command[0], command, environment)
+    os.execve(launch.command[0], launch.command, launch.environment)
 
 
 def _stage(plan: list[Mount]) -> list[Mount]:

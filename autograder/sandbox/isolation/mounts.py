@@ -1,4 +1,4 @@
-"""The outer wall: the file system that the zygote and everything it forks can see, as a list of mounts.
+"""Mount plan of the sandbox: the file system that the forkserver and everything it forks can see.
 
 bubblewrap builds it where it is installed; :mod:`autograder.sandbox.isolation.launcher` builds the same list by itself
 where not. Nothing is visible that isn't listed: no home folder, no other submission, no solutions, no gradebook.
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["Mount", "bwrap_arguments", "layout", "packages", "shown"]
+__all__ = ["HELPERS", "Kind", "Mount", "bwrap_arguments", "layout", "packages", "shown"]
 
+HELPERS = "/helpers"
 Kind = Literal["ro", "rw", "link", "dir", "tmpfs", "proc", "dev"]
 
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -46,7 +47,12 @@ def packages() -> tuple[Path, ...]:
 
 
 def layout(
-    *, etc: Path, cache: Path | None = None, kernels: Path | None = None, extra: Sequence[Path] = ()
+    *,
+    etc: Path,
+    cache: Path | None = None,
+    kernels: Path | None = None,
+    helpers: Path | None = None,
+    extra: Sequence[Path] = (),
 ) -> tuple[Mount, ...]:
     """Return the mounts of the sandbox, parents before children.
 
@@ -58,6 +64,8 @@ def layout(
         The course's cache of derived data; the sandbox sees it below a copy-on-write view.
     kernels
         A folder for the sockets of Jupyter kernels; the only place outside that can be written to.
+    helpers
+        The folder with the files that lie beside notebooks.
     extra
         Other folders to show, read-only.
     """
@@ -78,6 +86,8 @@ def layout(
     plan += [Mount("ro", str(path), str(path)) for path in shown(extra)]
     if cache is not None and cache.is_dir():
         plan.append(Mount("ro", "/cache-below", str(cache)))
+    if helpers is not None:
+        plan.append(Mount("ro", HELPERS, str(helpers)))
     if kernels is not None:
         plan.append(Mount("rw", "/kernels", str(kernels)))
     return tuple(plan)

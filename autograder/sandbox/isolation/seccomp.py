@@ -1,4 +1,4 @@
-"""A system-call filter for learner code, assembled by hand as classic BPF (x86_64 and aarch64).
+"""Seccomp filter: the system calls that learner code may not make, as classic BPF (x86_64 and aarch64).
 
 It is a second wall behind the namespaces: what a data scientist's program never needs and a kernel exploit often does
 is refused with ``EPERM``. Sources: ``linux/seccomp.h``, ``linux/filter.h`` and the kernel's system-call tables.

@@ -1,4 +1,4 @@
-"""The few Linux calls that Python 3.11 does not wrap: namespaces, mounts, privileges.
+"""System calls of Linux that Python 3.11 does not wrap: namespaces, mounts, privileges.
 
 Every function raises ``OSError`` with the kernel's reason. Constants carry their names from the kernel's headers.
 """
@@ -14,7 +14,6 @@ import struct
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
-CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
@@ -182,6 +181,11 @@ def set_hostname(name: str) -> None:
 def die_with_parent(signal_number: int = 9) -> None:
     """Have the kernel send ``signal_number`` to this process when the thread that made it ends."""
     _prctl(_PR_SET_PDEATHSIG, signal_number)
+
+
+def hide_memory() -> None:
+    """Close this process's memory to everybody who is not privileged: ``/proc/PID/mem``, tracing, core files."""
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def adopt_orphans() -> None:

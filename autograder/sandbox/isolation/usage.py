@@ -1,17 +1,18 @@
-"""Watching a process tree from outside: its memory, its processor time, its number of processes.
+"""Resource usage of a process tree, seen from outside: memory, processor time, number of processes.
 
 Control groups limit memory by themselves where there are any; this works everywhere. Memory is the sum of proportional
-set sizes, so pages that forked processes share with the zygote are not counted for each of them.
+set sizes, so pages that forked processes share with the forkserver are not counted for each of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Usage", "descendants", "parent_of", "resident_mb", "usage"]
+__all__ = ["Usage", "children", "descendants", "parent_of", "resident_mb", "usage"]
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -26,29 +27,30 @@ class Usage:
     processes: int
 
 
-def descendants(pid: int) -> list[int]:
-    """Return ``pid`` and all processes below it."""
+def descendants(pid: int, *, spare: Collection[int] = ()) -> list[int]:
+    """Return ``pid`` and all processes below it, without those in ``spare`` and what is below them."""
     found, queue = [], [pid]
     while queue:
         current = queue.pop()
         found.append(current)
-        for task in _tasks(current):
-            with contextlib.suppress(OSError, ValueError):
-                queue += [int(word) for word in Path(f"/proc/{current}/task/{task}/children").read_text().split()]
+        queue += [child for child in children(current) if child not in spare]
     return found
 
 
-def _tasks(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-    except OSError:
-        return []
+def children(pid: int) -> list[int]:
+    """Return the processes that ``pid``'s threads have started."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with contextlib.suppress(OSError, ValueError):
+                found += [int(word) for word in Path(f"/proc/{pid}/task/{task}/children").read_text().split()]
+    return found
 
 
 def usage(pid: int, *, baseline_mb: float, alarm_mb: float) -> Usage:
     """Return what the tree below ``pid`` uses.
 
-    ``baseline_mb`` is what each process shares with the zygote; the cheap estimate that leaves it out is made exact
+    ``baseline_mb`` is what each process shares with the forkserver; the cheap estimate that leaves it out is made exact
     only when it comes near ``alarm_mb``.
     """
     pids = descendants(pid)

@@ -1,4 +1,5 @@
-"""Kernel provisioners: warm and walled-in kernels for Jupyter, papermill, nbclient and nbval.
+"""Kernel provisioners: warm and confined kernels for Jupyter, papermill, nbclient and nbval.
 
-May import: everything in ``sandbox``. The kernel that runs behind them may be hostile.
+May import: everything in ``sandbox`` and jupyter_client.
+Hostile bytes: not read here. The confined kernel behind a provisioner may be hostile; its clients read what it sends.
 """

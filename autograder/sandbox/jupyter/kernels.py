@@ -8,27 +8,25 @@ import os
 import select
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from autograder.sandbox.capabilities import capabilities
+from autograder.sandbox.capabilities import choose
 from autograder.sandbox.engine import course_cache
-from autograder.sandbox.errors import ExecutionError
 from autograder.sandbox.forkserver import ForkServer
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
-from autograder.sandbox.isolation import cgroups, usage
+from autograder.sandbox.isolation import usage
+from autograder.sandbox.messages import Ended, KernelStart, Role, Spawn, Stop
 from autograder.sandbox.model import Limits
-from autograder.sandbox.rpc.framing import Closed, peer_pid, recv_message, send_message
+from autograder.sandbox.rpc.framing import Closed
+from autograder.sandbox.session import Session
 
 __all__ = ["KernelProcess", "kernel_forkserver", "socket_folder"]
 
-_START_SECONDS = 60.0
 _LOOK_EVERY = 0.2
 _forkservers: dict[tuple[bool, bool], ForkServer] = {}
 _lock = threading.Lock()
@@ -42,7 +40,7 @@ def kernel_forkserver(*, walls: bool, warm: bool) -> ForkServer:
             folder = socket_folder()
             libraries = ("ipykernel.kernelapp", "ipykernel.ipkernel", *(COURSE_LIBRARIES if warm else ()))
             _forkservers[key] = ForkServer(
-                sandbox=capabilities().choose("auto") if walls else "none",
+                sandbox=choose("auto") if walls else "none",
                 preload=libraries,
                 cache=course_cache() if walls else None,
                 kernels=folder,
@@ -95,82 +93,49 @@ class KernelProcess:
         cwd: str,
         limits: Limits,
     ) -> None:
-        self._forkserver = forkserver
         self._limits = limits
         self.returncode: int | None = None
-        self._group: cgroups.Group | None = None
         self._finished = threading.Lock()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._lifeline, end = os.pipe()
-        home = environment.get("HOME", cwd)
-        places = {"work": cwd, "tmp": environment.get("TMPDIR", "/tmp"), "home": home}
-        forkserver.fork({"op": "session", "disk_mb": limits.disk_mb, **places}, [theirs.fileno(), end])
-        theirs.close()
-        os.close(end)
-        message = {"op": "spawn", "role": "kernel", "limits": asdict(limits), "argv": list(argv)}
+        folders = {"work": cwd, "tmp": environment.get("TMPDIR", "/tmp"), "home": environment.get("HOME", cwd)}
+        start = KernelStart(argv=tuple(argv), environment=dict(environment), cwd=cwd)
         if forkserver.walls:
             inside = {**connection, "ip": "/kernels/k"}
-            message |= {"folder": folder.name, "connection": inside}
-        else:
-            message |= {"env": dict(environment), "cwd": cwd}
-        self.pid = self._spawn(message)
+            start = KernelStart(argv=tuple(argv), folder=folder.name, connection=inside)
+        self._session = Session(forkserver, disk_mb=limits.disk_mb, folders=folders)
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            self._session.wait_until_ready()
+            spawned = self._session.spawn(Spawn(role=Role.KERNEL, limits=limits, kernel=start), [null, null])()
+        except BaseException:
+            self._session.close()
+            raise
+        finally:
+            os.close(null)
+        spawned.control.close()  # a kernel is talked to over its own sockets
+        self.pid = spawned.pid
         self._pidfd = os.pidfd_open(self.pid)
         if forkserver.walls:
             threading.Thread(target=self._watch, name="course-kernel-watch", daemon=True).start()
 
-    def _spawn(self, message: dict[str, Any]) -> int:
-        self._wait_for("ready")
-        ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        ours.settimeout(_START_SECONDS)
-        null = os.open(os.devnull, os.O_WRONLY)
-        send_message(self._control, message, [theirs.fileno(), null, null])
-        os.close(null)
-        theirs.close()
-        try:
-            pid = peer_pid(ours)
-        except (Closed, OSError) as error:
-            raise ExecutionError(
-                f"The kernel did not start ({error}).", next_step=self._forkserver.stderr_tail()
-            ) from error
-        if self._forkserver.walls and os.getuid() == 0:
-            self._group = cgroups.make_group(memory_mb=self._limits.memory_mb, processes=self._limits.processes)
-        if self._group is not None:
-            self._group.add(pid)
-        ours.settimeout(None)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        ours.sendall(b"g")
-        ours.close()
-        return pid
-
-    def _wait_for(self, op: str) -> dict[str, Any]:
-        if not select.select([self._control], [], [], _START_SECONDS)[0]:
-            raise ExecutionError("The warm process does not answer.", next_step=self._forkserver.stderr_tail())
-        message, _, _ = recv_message(self._control)
-        if message["op"] != op:
-            raise ExecutionError(
-                f"The kernel could not be started: {message}", next_step=self._forkserver.stderr_tail()
-            )
-        return message
-
     def poll(self) -> int | None:
         """Return the exit status, ``None`` while it runs."""
         with self._finished:
-            if self.returncode is None and select.select([self._control], [], [], 0)[0]:
+            if self.returncode is None:
                 try:
-                    message, _, _ = recv_message(self._control)
+                    message = self._session.receive(time.monotonic())
                 except Closed:
-                    message = {"op": "ended", "status": -signal.SIGKILL}
-                if message["op"] == "ended":
-                    self.returncode = int(message["status"])
-                    self._clean_up()
+                    message = Ended(role=Role.KERNEL, status=-signal.SIGKILL)
+                if isinstance(message, Ended):
+                    self.returncode = message.status
+                    self._session.close()
+                    os.close(self._pidfd)
             return self.returncode
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for the end and return the exit status."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.poll() is None and (deadline is None or time.monotonic() < deadline):
-            select.select([self._control], [], [], 0.1)
+            select.select([self._session], [], [], 0.1)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -184,19 +149,11 @@ class KernelProcess:
         self.send_signal(signal.SIGKILL)
         if self.returncode is None:
             with contextlib.suppress(Closed):
-                send_message(self._control, {"op": "stop", "role": "kernel"})
+                self._session.send(Stop(role=Role.KERNEL))
 
     def terminate(self) -> None:
         """Ask the kernel to end."""
         self.send_signal(signal.SIGTERM)
-
-    def _clean_up(self) -> None:
-        self._control.close()
-        select.select([self._lifeline], [], [], 20.0)
-        os.close(self._lifeline)
-        os.close(self._pidfd)
-        if self._group is not None:
-            self._group.remove()
 
     def _watch(self) -> None:
         """Keep the limits that the kernel of the system doesn't keep."""

@@ -1,4 +1,5 @@
-"""Remote calls between judge and learner: framing, codec, proxies. Every byte from the learner's side is untrusted.
+"""Remote procedure calls between judge and learner's process: framing, channel, codec, proxies, references.
 
-May import: ``sandbox.errors``. No pickle is read from the learner's side; what is not understood is refused.
+May import: ``sandbox.messages``; what sends library objects may import those libraries inside functions.
+Hostile bytes: every one from the learner's side. None is unpickled, and what is not understood is refused.
 """

@@ -1,4 +1,4 @@
-"""numpy arrays and pandas frames as data: buffers and plain lists, rebuilt without pickle and without a foreign parser.
+"""Serialisation of numpy arrays and pandas frames: buffers and plain lists, without pickle or a foreign parser.
 
 Columns travel one by one with their exact dtype (categories, time zones, nullable types, missing text), so a frame
 comes back as it left. pandas and numpy are imported only by a process that already uses them or is sent one.
@@ -11,7 +11,7 @@ import re
 import sys
 from typing import Any
 
-from autograder.sandbox.rpc.framing import Malformed
+from autograder.sandbox.messages import Malformed
 from autograder.sandbox.rpc.interface import Decoder, Encoder
 
 __all__ = ["TAGS", "decode", "encode"]

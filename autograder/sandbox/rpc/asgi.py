@@ -1,4 +1,4 @@
-"""Web applications across the wall: a request goes over as data, the app answers where it lives, the reply comes back.
+"""ASGI applications across the wall: a request goes over as data, the app answers where it lives.
 
 A reply is collected before it is passed on, so a stream arrives in its original chunks but not one by one in time.
 Start-up and shut-down run the app's real lifespan. Source: the ASGI specification 3.0, HTTP and Lifespan.

@@ -1,4 +1,4 @@
-"""Calls between two processes over one socket: several at once, in both directions, nested as deep as they come.
+"""Request channel between two processes: several calls at once, in both directions, nested as deep as they come.
 
 A request runs in the thread that waits for the call it belongs to (so a callback runs where the call was made), else in
 the main thread if that is idle, else in a thread of its own. Replies find their waiter by number.
@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from autograder.sandbox.rpc.framing import Closed, Malformed, Wire
+from autograder.sandbox.messages import Malformed
+from autograder.sandbox.rpc.framing import Closed, Wire
 
 __all__ = ["Channel", "Handler", "PeerGone"]
 
@@ -74,10 +76,15 @@ class Channel:
         self._workers = 0
         self._lock = threading.Lock()
         self.gone = False
+        os.register_at_fork(after_in_child=self._hang_up)
 
     def start(self) -> None:
         """Start reading in a thread."""
         threading.Thread(target=self._read, name="course-channel", daemon=True).start()
+
+    def _hang_up(self) -> None:
+        """In a fork nobody reads what comes: a call of an object of the other process fails at once."""
+        self.gone, self._lock = True, threading.Lock()
 
     def request(self, head: dict[str, Any], blobs: Sequence[bytes] = ()) -> Message:
         """Send a request, answer what comes back meanwhile, and return the reply."""

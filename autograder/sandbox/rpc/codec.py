@@ -1,4 +1,4 @@
-"""Values as data: what crosses between the learner's process and the twin, and nothing else does.
+"""Codec of plain values: what crosses between the learner's process and the judge; nothing else does.
 
 A value becomes a JSON tree plus binary parts. JSON's own scalars stand for themselves; everything else is a list that
 starts with a tag. Decoding builds only types that are listed here; it never imports, unpickles or calls what the sender
@@ -14,7 +14,6 @@ import decimal
 import enum
 import fractions
 import importlib
-import math
 import pathlib
 import re
 import sys
@@ -25,8 +24,8 @@ from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autograder.sandbox.messages import Malformed
 from autograder.sandbox.rpc import arrays
-from autograder.sandbox.rpc.framing import Malformed
 
 __all__ = ["Decoder", "Encoder", "NotData"]
 
@@ -46,16 +45,25 @@ class NotData(TypeError):
     """A value that can't be sent between processes."""
 
 
+def _refuse(value: object, _: Encoder) -> Tree:
+    raise NotData(type(value).__name__)
+
+
+def _unknown(tree: list[Any], _: Decoder) -> object:
+    raise Malformed(f"unknown tag {tree[0]!r:.20}")
+
+
 class Encoder:
     """Turns values into a tree; the binary parts collect in ``blobs``.
 
     Parameters
     ----------
     other
-        Called with every value that is no plain data, and the encoder; returns a tree or raises `NotData`.
+        Called with every value that is no plain data, and the encoder; returns a tree or raises `NotData`. Without
+        it only plain data can be encoded.
     """
 
-    def __init__(self, other: Callable[[object, Encoder], Tree]) -> None:
+    def __init__(self, other: Callable[[object, Encoder], Tree] = _refuse) -> None:
         self.blobs: list[bytes] = []
         self._other = other
         self._nodes = 0
@@ -174,7 +182,7 @@ class Decoder:
         Called with every list whose tag isn't known here; returns a value or raises.
     """
 
-    def __init__(self, blobs: list[bytes], other: Callable[[list[Any], Decoder], object]) -> None:
+    def __init__(self, blobs: list[bytes], other: Callable[[list[Any], Decoder], object] = _unknown) -> None:
         self._blobs = blobs
         self._other = other
         self._nodes = 0
@@ -352,8 +360,3 @@ _RECORDS: dict[str, Callable[..., Any]] = {
     "nt": _named_tuple,
     "rt": _loose_tuple,
 }
-
-
-def is_nan(value: object) -> bool:
-    """Return whether ``value`` is a float that is not a number."""
-    return type(value) is float and math.isnan(value)

@@ -1,4 +1,4 @@
-"""What one process may do to an object that the other one lent."""
+"""Dispatch of remote calls: what one process may do to an object that the other one lent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from autograder.sandbox.messages import Malformed
 from autograder.sandbox.rpc.asgi import App, answer
-from autograder.sandbox.rpc.framing import Malformed
 from autograder.sandbox.rpc.interface import Peer
+from course_lib.afresh import call_in_fork
 
 __all__ = ["ASYNCHRONOUS", "SYNCHRONOUS", "check_allowed"]
 
@@ -17,7 +18,7 @@ _INTERNALS = ("gi_", "cr_", "ag_", "tb_", "f_", "co_", "func_", "im_")  # frames
 
 
 def check_allowed(op: str, name: str) -> None:
-    """Raise unless a hostile process may do ``op`` to an object of the twin."""
+    """Raise unless a hostile process may do ``op`` to an object of the judge."""
     if op not in _ALLOWED:
         raise Malformed(f"{op!r:.20} can't be done to an object of a check")
     if op == "getattr" and (
@@ -59,6 +60,7 @@ def _fields(target: Any, *_: Any) -> dict[str, Any]:
 
 SYNCHRONOUS: dict[str, Callable[[Any, str, Any, Any], Any]] = {
     "call": lambda target, _, args, keywords: target(*args, **keywords),
+    "afresh": lambda target, _, args, keywords: call_in_fork(target, args, keywords),
     "getattr": _getattr,
     "setattr": _setattr,
     "getitem": lambda target, _, args, __: target[args[0]],

@@ -1,4 +1,4 @@
-"""Exceptions as data: raised by the learner's code in one process, raised again in the other as the same type.
+"""Serialisation of exceptions: raised by the learner's code, raised again in the judge as the same type.
 
 The sender names the classes the exception is an instance of; the receiver picks the first one that it already knows, is
 an exception, and comes from a library on the list. It never imports for it and never calls its constructor.
@@ -13,8 +13,8 @@ import sys
 import traceback
 from typing import Any
 
-from autograder.sandbox.rpc.codec import Decoder, Encoder, NotData
-from autograder.sandbox.rpc.framing import Malformed
+from autograder.sandbox.messages import Malformed
+from autograder.sandbox.rpc.codec import Decoder, Encoder
 
 __all__ = ["LearnerFault", "decode_fault", "encode_fault", "is_remote", "known_exception", "where_in_cell"]
 
@@ -96,7 +96,7 @@ def encode_fault(error: BaseException) -> dict[str, Any]:
         }
         for name, value in list(found.items())[:_MAX_ATTRIBUTES]:
             with contextlib.suppress(Exception):
-                fault["attrs"][str(name)] = Encoder(_refuse).encode(value) if _small(value) else None
+                fault["attrs"][str(name)] = Encoder().encode(value) if _small(value) else None
     with contextlib.suppress(BaseException):
         fault["details"] = [_detail(item) for item in error.errors()][:50]  # type: ignore[attr-defined]  # pydantic's
     return fault
@@ -104,10 +104,6 @@ def encode_fault(error: BaseException) -> dict[str, Any]:
 
 def _small(value: object) -> bool:
     return type(value) in (bool, int, float, str, list, dict, tuple, type(None)) and sys.getsizeof(value) < 10_000
-
-
-def _refuse(value: object, _: Encoder) -> object:
-    raise NotData(type(value).__name__)
 
 
 def _detail(item: dict[str, Any]) -> dict[str, Any]:
@@ -180,11 +176,7 @@ def _set_attributes(error: BaseException, attributes: object) -> None:
             and name not in ("text", "where", "args")
         ):
             with contextlib.suppress(Malformed, AttributeError, TypeError):
-                setattr(error, name, Decoder([], _unknown).value(tree))
-
-
-def _unknown(tree: list[Any], _: Decoder) -> object:
-    raise Malformed(f"unknown tag {tree[0]!r:.20}")
+                setattr(error, name, Decoder([]).value(tree))
 
 
 def _no_braces(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Frames on a socket: a JSON head and binary parts, with limits on both, so that a hostile sender can't exhaust us.
+"""Framing on a socket: a JSON head and binary parts, with limits on both, so that a hostile sender can't exhaust us.
 
 A frame is ``8 bytes: sizes of head and body (big endian)``, the head (UTF-8 JSON), the body. The head's key ``"b"``
 lists the sizes of the binary parts that follow each other in the body.
@@ -6,7 +6,6 @@ lists the sizes of the binary parts that follow each other in the body.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import json
 import os
@@ -16,21 +15,20 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Closed", "Malformed", "Wire", "peer_pid", "recv_message", "send_message"]
+from autograder.sandbox.messages import M, Malformed, Message, dumps, loads
+
+__all__ = ["Closed", "Wire", "peer_pid", "recv_message", "send_message"]
 
 MAX_HEAD = 24 << 20
 MAX_BODY = 256 << 20
 _SIZES = struct.Struct("!II")
 _UCRED = struct.Struct("3i")
 _MAX_MESSAGE = 1 << 16
+_MAX_DESCRIPTORS = 16
 
 
 class Closed(ConnectionError):
     """The other end is gone."""
-
-
-class Malformed(ValueError):
-    """The other end sent what no honest sender sends."""
 
 
 class Wire:
@@ -106,37 +104,28 @@ def _split(body: bytes, sizes: object) -> list[bytes]:
     return parts
 
 
-def send_message(sock: socket.socket, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+def send_message(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
     """Send one small message with file descriptors over a ``SOCK_SEQPACKET`` socket."""
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     try:
-        sock.sendmsg([json.dumps(message).encode()], ancillary)
+        socket.send_fds(sock, [dumps(message).encode()], fds)
     except OSError as error:
         raise Closed(str(error)) from error
 
 
-def recv_message(sock: socket.socket) -> tuple[dict[str, Any], list[int], int]:
-    """Receive what `send_message` sent: the message, its descriptors, and the sender's process id as seen from here.
-
-    The process id is the kernel's word (``SO_PASSCRED`` must be set on ``sock``), 0 without it.
-    """
-    space = socket.CMSG_SPACE(16 * 4) + socket.CMSG_SPACE(_UCRED.size)
+def recv_message(sock: socket.socket, *accepted: type[M]) -> tuple[M, list[int]]:
+    """Receive what `send_message` sent, if it is one of the messages that are ``accepted``, and its descriptors."""
     try:
-        data, ancillary, _, _ = sock.recvmsg(_MAX_MESSAGE, space)
+        data, fds, _, _ = socket.recv_fds(sock, _MAX_MESSAGE, _MAX_DESCRIPTORS)
     except OSError as error:
         raise Closed(str(error)) from error
-    fds, pid = array.array("i"), 0
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            pid = _UCRED.unpack(payload[: _UCRED.size])[0]
-    if not data:
+    try:
+        if not data:
+            raise Closed("end of stream")
+        return loads(data, *accepted), fds
+    except BaseException:
         for fd in fds:
             os.close(fd)
-        raise Closed("end of stream")
-    message: dict[str, Any] = json.loads(data)
-    return message, list(fds), pid
+        raise
 
 
 def peer_pid(sock: socket.socket) -> int:

@@ -41,6 +41,7 @@ class Peer(Protocol):
     """One end of the connection between two processes; implemented in `peer`."""
 
     apps: dict[int, Lifespan]
+    strict: bool
 
     def ask(self, op: str, number: int, args: Sequence[object], keywords: dict[str, Any], *, name: str = "") -> Any:
         """Do ``op`` to object ``number`` of the other process; return or raise what came of it."""

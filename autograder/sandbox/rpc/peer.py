@@ -1,22 +1,24 @@
-"""One side of the conversation between the learner's process and the twin: sends values, lends objects, answers calls.
+"""RPC peer, one on each side between judge and learner's process: sends values, lends objects, answers calls.
 
-Both sides run this code with different rules. The twin (``strict``) accepts data only, lends little and lets nothing be
-done to what it lent but calling it and reading public attributes. The learner's side serves everything it has, and may
-be sent pickles *by the twin*, so that estimators and other library objects arrive there as themselves.
+Both sides run this code with different rules. The judge (``strict``) accepts data only, lends little and lets nothing
+be done to what it lent but calling it and reading public attributes. The learner's side serves everything it has, and
+may be sent pickles *by the judge*, so that estimators and other library objects arrive there as themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Sequence
 from typing import Any
 
+from autograder.sandbox.messages import Malformed
 from autograder.sandbox.rpc import dispatch, references
 from autograder.sandbox.rpc.channel import Channel
 from autograder.sandbox.rpc.codec import Decoder, Encoder, NotData
 from autograder.sandbox.rpc.exceptions import decode_fault, encode_fault
-from autograder.sandbox.rpc.framing import Malformed, Wire
+from autograder.sandbox.rpc.framing import Wire
 from autograder.sandbox.rpc.interface import Lifespan
 from autograder.sandbox.rpc.proxies import handle_id, make_handle
 
@@ -33,7 +35,7 @@ class Peer:
     wire
         The socket to the other end.
     strict
-        Whether the other end is hostile: the twin's rules.
+        Whether the other end is hostile: the judge's rules.
     """
 
     def __init__(self, wire: Wire, *, strict: bool) -> None:
@@ -194,17 +196,26 @@ class Peer:
 
     def lend(self, value: object) -> list[Any]:
         """Return the tree by which the other process refers to ``value``, which stays here."""
-        return ["h", references.describe(value, self._number_of(value), self._number_of)]
+        if not self.strict:
+            return ["h", references.describe(value, self._number_of(value), self._number_of)]
+        number = self._number_of(value) if isinstance(value, type) else self._new_number(value)
+        return ["h", references.neutral(value, number, lambda cls: self._numbers.get(id(cls), 0))]
 
     def _number_of(self, value: object) -> int:
         with self._lock:
-            number = self._numbers.get(id(value))
-            if number is None:
-                number = len(self._lent) + 1
-                if number > _MAX_LENT:
-                    raise NotData("too many objects were passed")
-                self._lent[number] = value
-                self._numbers[id(value)] = number
+            if (number := self._numbers.get(id(value))) is not None:
+                return number
+        number = self._numbers[id(value)] = self._new_number(value)
+        return number
+
+    def _new_number(self, value: object) -> int:
+        """Keep ``value``; return a number that tells neither which object this is nor how many came before it."""
+        with self._lock:
+            if len(self._lent) >= _MAX_LENT:
+                raise NotData("too many objects were passed")
+            while (number := secrets.randbits(52)) in self._lent:
+                continue
+            self._lent[number] = value
             return number
 
     @property

@@ -1,4 +1,4 @@
-"""What can't be sent by value stays where it is; the other side holds a handle and calls travel.
+"""Proxies of remote objects: what can't be sent by value stays where it is, and calls travel.
 
 A handle never answers a comparison, a truth test or a conversion on the other side's word: a test that wants a value
 and got an object fails with a message that says so. That is what makes ``__eq__`` that is always true worthless.
@@ -12,8 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, NoReturn
 
+from autograder.sandbox.messages import Malformed
 from autograder.sandbox.rpc.asgi import drive
-from autograder.sandbox.rpc.framing import Malformed
 from autograder.sandbox.rpc.interface import Peer
 
 __all__ = ["Handle", "NotAValue", "handle_id", "make_handle"]
@@ -93,10 +93,13 @@ class _Call:
     def __call__(self, *args: object, **keywords: object) -> Any:
         return self._course_ask("call", *args, keywords=keywords)  # type: ignore[attr-defined]
 
+    def __course_afresh__(self, *args: object, **keywords: object) -> Any:
+        return self._course_ask("afresh", *args, keywords=keywords)  # type: ignore[attr-defined]
+
 
 class _Iter:
     def __iter__(self) -> Iterator[Any]:
-        return iter_of(self._course_ask("iter"))  # type: ignore[attr-defined]
+        return iter(self._course_ask("iter"))  # type: ignore[attr-defined]
 
 
 class _Next:
@@ -104,7 +107,10 @@ class _Next:
         return self  # type: ignore[return-value]
 
     def __next__(self) -> Any:
-        return next_of(self._course_ask("next"))  # type: ignore[attr-defined]
+        pair = self._course_ask("next")  # type: ignore[attr-defined]
+        if pair == ("end",):
+            raise StopIteration
+        return pair[1]
 
 
 class _Len:
@@ -159,18 +165,6 @@ _MIXINS: dict[str, type] = {
 _types: dict[tuple[str, ...], type[Handle]] = {}
 
 
-def iter_of(value: Any) -> Iterator[Any]:
-    """Return an iterator over what the other side gave as one."""
-    return iter(value)
-
-
-def next_of(pair: Any) -> Any:
-    """Return the value of ``("item", value)``; end the loop on ``("end",)``."""
-    if pair == ("end",):
-        raise StopIteration
-    return pair[1]
-
-
 def handle_id(value: object) -> int | None:
     """Return the number of the remote object that ``value`` stands for, ``None`` if it stands for itself."""
     if isinstance(value, RemoteClass):
@@ -205,6 +199,9 @@ class RemoteClass(type):
         """Make an instance in the other process."""
         return cls.__dict__["_course_peer"].ask("call", cls.__dict__[_IDS], args, keywords)
 
+    def __course_afresh__(cls, *args: object, **keywords: object) -> Any:
+        return cls.__dict__["_course_peer"].ask("afresh", cls.__dict__[_IDS], args, keywords)
+
     def __getattr__(cls, name: str) -> Any:
         """Ask the other process for a class attribute."""
         if name.startswith("__") or name == "_course_info":
@@ -232,6 +229,8 @@ def _function(peer: Peer, info: dict[str, Any], *, asynchronous: bool) -> Callab
     doc = info.get("doc")
     made.__doc__ = doc[:10_000] if isinstance(doc, str) else None
     made.__dict__[_IDS] = number
+    if peer.strict:
+        made.__dict__["__course_afresh__"] = lambda *args, **keywords: peer.ask("afresh", number, args, keywords)
     signature = _signature(peer, info.get("sig"))
     if signature is not None:
         made.__signature__ = signature  # type: ignore[attr-defined]

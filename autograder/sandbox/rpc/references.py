@@ -1,4 +1,4 @@
-"""Which objects a process lends, how they are described, and how the twin sends library objects over."""
+"""Remote references: which objects a process lends, how they are described, and how library objects cross."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from autograder.sandbox.rpc.codec import Encoder, NotData
+from autograder.sandbox.rpc.codec import Encoder
 from autograder.sandbox.rpc.exceptions import LearnerFault, known_exception
 from autograder.sandbox.rpc.interface import Peer
 from autograder.sandbox.rpc.proxies import handle_id
 
-__all__ = ["describe", "dumps", "exception_class", "loads", "may_lend"]
+__all__ = ["describe", "dumps", "exception_class", "loads", "may_lend", "neutral"]
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, types.LambdaType)
 _FLOWS = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, map, zip, filter, enumerate, reversed)
@@ -25,7 +25,7 @@ _WEB = ("httpx", "starlette", "fastapi")
 
 
 def may_lend(value: object) -> bool:
-    """Return whether the twin may lend ``value``: functions and objects of a test, and web applications and clients.
+    """Return whether the judge may lend ``value``: functions and objects of a test, and web applications and clients.
 
     Everything else goes by value or not at all: an object of a library could offer its borrower more than was meant.
     """
@@ -47,6 +47,21 @@ def _importable(value: Any) -> bool:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found is value
+
+
+def neutral(value: Any, number: int, lent: Callable[[object], int]) -> dict[str, Any]:
+    """Return what a learner may know of the judge's ``value``: what it can do, but nothing that tells it apart.
+
+    A name such as ``mutant``, a docstring or the names of parameters could give away what a test hands in. Classes keep
+    their names: an answer makes or catches them. ``lent`` returns the number of a class, 0 for one that was not lent:
+    that two objects are of it is not said.
+    """
+    info = describe(value, number, lent)
+    if info["kind"] in ("function", "async", "object"):
+        library = [path for path in info["mro"] if path.partition(":")[0].partition(".")[0] in _WEB]
+        info = {key: info[key] for key in ("id", "kind", "caps")} | {"name": "", "mro": library}
+        info["classes"] = [number for cls in type(value).__mro__ if (number := lent(cls))]
+    return info
 
 
 def describe(value: Any, number: int, lend: Callable[[object], int]) -> dict[str, Any]:
@@ -91,12 +106,8 @@ def _parameter(parameter: inspect.Parameter) -> list[Any]:
     if parameter.default is not inspect.Parameter.empty:
         with contextlib.suppress(Exception):
             default = [None]
-            default = [Encoder(_refuse).encode(parameter.default)]
+            default = [Encoder().encode(parameter.default)]
     return [parameter.name, int(parameter.kind), default]
-
-
-def _refuse(value: object, _: Encoder) -> Any:
-    raise NotData(type(value).__name__)
 
 
 def exception_class(info: dict[str, Any]) -> type[BaseException]:
@@ -151,5 +162,5 @@ def dumps(value: object, peer: Peer) -> bytes | None:
 
 
 def loads(data: bytes, peer: Peer) -> Any:
-    """Return what the twin sent; only the learner's side calls this."""
+    """Return what the judge sent; only the learner's side calls this."""
     return _Unpickler(io.BytesIO(data), peer).load()

@@ -1,4 +1,4 @@
-"""Repair a submission before it runs: the learner's cells in the learner's order, the course's cells as released.
+"""Submission repair before a notebook runs: the learner's cells in the learner's order, the course's cells as released.
 
 What a learner (or an editor) may do to a notebook, and what happens to it here:
 
@@ -22,10 +22,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autograder.authoring.assignments import Assignment, grade_id_of, is_locked, release_ids
 from autograder.authoring.format import grading
+from autograder.grading.notebook.read import new_cell, told
+from autograder.text import runnable
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -71,7 +73,7 @@ class _Repairer:
         self.repairs: list[str] = []
 
     def run(self) -> Repaired:
-        self._note_kernel()
+        self._record_kernel()
         self._claim_by_grade_id()
         self._split_merged()
         self._claim_by_cell_id()
@@ -82,14 +84,14 @@ class _Repairer:
         self._move_early_checks()
         self._put_back_missing()
         untouched = frozenset(self._untouched())
-        return Repaired(self._finished(), tuple(dict.fromkeys(self.repairs)), untouched)
+        return Repaired(self._finished(), told(self.repairs), untouched)
 
-    def _note_kernel(self) -> None:
+    def _record_kernel(self) -> None:
         language = self.kernel.get("language", "")
         if not isinstance(language, str) or language.lower() not in _PYTHON:
             self.repairs.append(f"The notebook asked for a kernel of {language!s:.40}; it was run with Python.")
 
-    # who is who
+    # identify cells
 
     def _claim_by_grade_id(self) -> None:
         for slot in self.slots:
@@ -100,7 +102,7 @@ class _Repairer:
 
     def _claim_by_cell_id(self) -> None:
         known = {cell.get("id"): n for n, cell in enumerate(self.learner) if cell.get("id")}
-        for slot, n in self._open(lambda cell: known.get(cell.metadata.get("submitted_id"))):
+        for slot, n in self._unidentified(lambda cell: known.get(cell.metadata.get("submitted_id"))):
             if slot.cell.cell_type == self.learner[n].cell_type:
                 self._claim(slot, n)
 
@@ -108,7 +110,7 @@ class _Repairer:
         known: dict[str, int] = {}
         for n in self._unclaimed():
             known.setdefault(_text(self.learner[n]), n)
-        for slot, n in self._open(lambda cell: known.get(_text(cell))):
+        for slot, n in self._unidentified(lambda cell: known.get(_text(cell))):
             self._claim(slot, n)
 
     def _claim_by_names(self) -> None:
@@ -141,8 +143,8 @@ class _Repairer:
         taken = {slot.place for slot in self.slots}
         return [n for n in range(len(self.learner)) if n not in taken]
 
-    def _open(self, find: Callable[[NotebookNode], int | None]) -> Iterator[tuple[_Slot, int]]:
-        """Yield the cells nobody knows yet with the free place that ``find`` names, each place once."""
+    def _unidentified(self, find: Callable[[NotebookNode], int | None]) -> Iterator[tuple[_Slot, int]]:
+        """Yield the cells not identified yet with the free place that ``find`` names, each place once."""
         free = set(self._unclaimed())
         for slot in self.slots:
             if slot.place is None and (n := find(slot.cell)) in free:
@@ -162,7 +164,7 @@ class _Repairer:
                 if rest:
                     name = grade_id_of(self.graded[slot.place])
                     self.repairs.append(f"Other text had been merged into the locked cell {name}; it was parted.")
-                    result += [_Slot(_code(part)) for part in rest]
+                    result += [_Slot(new_cell("code", part.strip("\n"))) for part in rest]
                     slot.cell.source = released
             result.append(slot)
         self.slots = result
@@ -275,29 +277,29 @@ class _Repairer:
             return slot.cell
         released = self.graded[slot.place]
         if is_locked(released):
-            self._note_tampering(slot, name)
+            self._record_tampering(slot, name)
             restored: NotebookNode = copy.deepcopy(released)
             return restored
         if slot.cell.cell_type != released.cell_type:
             self.repairs.append(f"The cell {name} had become {slot.cell.cell_type}; it is {released.cell_type} again.")
-            slot.cell = _as(slot.cell, released.cell_type)
-        self._note_points(slot, name)
+            slot.cell = new_cell(released.cell_type, slot.cell.source, metadata=slot.cell.metadata)
+        self._record_points(slot, name)
         slot.cell.metadata = copy.deepcopy(released.metadata)
         return slot.cell
 
-    def _note_tampering(self, slot: _Slot, name: str) -> None:
+    def _record_tampering(self, slot: _Slot, name: str) -> None:
         learner = self.learner[slot.place or 0]
         if slot.cell.cell_type != learner.cell_type:
             self.repairs.append(f"The locked cell {name} had become {slot.cell.cell_type}; it was restored.")
         elif not self._is_release(slot):
             self.repairs.append(f"The locked cell {name} had been changed; it was restored.")
-        self._note_points(slot, name)
+        self._record_points(slot, name)
 
     def _is_release(self, slot: _Slot) -> bool:
         """Whether the text is the released one, with the hidden tests (a reference solution) or without."""
         return _text(slot.cell) in (_text(self.learner[slot.place or 0]), _text(self.graded[slot.place or 0]))
 
-    def _note_points(self, slot: _Slot, name: str) -> None:
+    def _record_points(self, slot: _Slot, name: str) -> None:
         meta = slot.cell.metadata.get("nbgrader")
         given, right = (meta.get("points") if isinstance(meta, dict) else None), grading(self.graded[slot.place or 0])
         if right.get("grade") and given is not None and given != right.get("points"):
@@ -306,19 +308,4 @@ class _Repairer:
 
 def _text(cell: NotebookNode) -> str:
     """Return a cell's text as it is compared: line ends and trailing blanks don't count."""
-    return "\n".join(line.rstrip() for line in cell.source.replace("\r\n", "\n").split("\n")).rstrip()
-
-
-def _code(source: str) -> NotebookNode:
-    from nbformat.v4 import new_code_cell
-
-    cell: NotebookNode = new_code_cell(source.strip("\n"))
-    return cell
-
-
-def _as(cell: NotebookNode, cell_type: str) -> NotebookNode:
-    from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
-
-    make: dict[str, Any] = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
-    retyped: NotebookNode = make[cell_type](cell.source, metadata=cell.metadata)
-    return retyped
+    return "\n".join(line.rstrip() for line in runnable(cell.source).replace("\r\n", "\n").split("\n")).rstrip()
