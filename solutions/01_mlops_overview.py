@@ -201,7 +201,8 @@ def impossible_weather(frame):
 readings = pd.DataFrame(
     {"temp": [39.0, 3.9, 55.0, None, 70.0, 5.0, 41.0], "dewp": [27.0, 27.0, 55.0, 30.0, 70.05, -4.0, 50.0]}
 )
-answer = impossible_weather(readings)
+order = checks.shuffled(range(len(readings)))
+answer = impossible_weather(readings.iloc[order])
 checks.require(answer is not None, "impossible_weather returned None: return the result")
 checks.require(
     not pd.api.types.is_scalar(answer),
@@ -210,6 +211,7 @@ checks.require(
 )
 answer = [bool(value) for value in answer]
 checks.equal(len(answer), len(readings), what="the number of bools (one a row)")
+answer = [answer[order.index(row)] for row in range(len(readings))]
 good_rows = [True, False, True]
 checks.require(answer[:3] != good_rows, "this marks the good rows: True must mean impossible")
 for holds, message in [
@@ -227,9 +229,10 @@ checks.passed("1.1, visible check", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 1.1 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-real = data.flights([2], columns=["temp", "dewp"]).sample(3000, random_state=7)
+real = data.flights([2], columns=["temp", "dewp"]).sample(3000, random_state=checks.random().getrandbits(32))
 planted = real.copy()
-planted.iloc[::10, 0] = (planted.iloc[::10, 0] - 32) / 1.8  # every tenth reading in °C
+cold = checks.shuffled([True] * 300 + [False] * 2700)  # every tenth reading in °C, wherever it stands
+planted.loc[cold, "temp"] = (planted.loc[cold, "temp"] - 32) / 1.8
 truth = [bool(temp < dewp - 0.1) for temp, dewp in zip(planted["temp"], planted["dewp"])]
 marked = [bool(value) for value in impossible_weather(real)]
 checks.require(not any(marked), f"{sum(marked)} of 3,000 real February readings were called impossible; all of them are true")
@@ -323,7 +326,8 @@ def known_in_time(catalogue):
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-answer = known_in_time(catalogue)
+mixed = checks.shuffled(catalogue)
+answer = known_in_time(mixed)
 checks.require(answer is not None, "known_in_time returned None: return the list")
 answer = list(answer)
 for kept, message in {
@@ -333,7 +337,11 @@ for kept, message in {
     "tailnum": "it is known early, but rewritten after the flight, so its gaps tell the outcome",
 }.items():
     checks.require(kept not in answer, f"'{kept}' was kept: {message}")
-checks.equal(answer, ["sched_dep_time", "temp, last full hour"], what="known_in_time(catalogue)")
+usable = ["sched_dep_time", "temp, last full hour"]
+checks.equal(sorted(answer), usable, what="the usable columns, sorted")
+in_order = [row["column"] for row in mixed if row["column"] in usable]
+checks.equal(answer, in_order, what="known_in_time(a catalogue in another order)")
+checks.equal(list(known_in_time(mixed[:0])), [], what="the usable columns of an empty catalogue")
 checks.passed("1.2, visible check", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -348,11 +356,12 @@ other = [
     ("runway_in_use", -15.5, -0.5, False),
 ]
 keys = ("column", "first_known", "last_known", "rewritten")
+other = checks.shuffled(other)
 answer = list(known_in_time([dict(zip(keys, row)) for row in other]))
 checks.require("gate" in answer, "a column known exactly at the scheduled departure (last_known 0) is in time")
 checks.require("seats_sold" not in answer, "a column that is known 3.5 minutes late for some flights was kept: look at last_known")
 checks.require("crew" not in answer, "a column that is rewritten after the flight was kept")
-checks.equal(answer, ["gate", "holiday", "runway_in_use"], what="the usable columns of another airport's catalogue")
+checks.equal(answer, [name for name, *_ in other if name in ("gate", "holiday", "runway_in_use")], what="the usable columns of another airport's catalogue")
 checks.equal(list(known_in_time([])), [], what="the usable columns of an empty catalogue")
 ### END HIDDEN TESTS
 
@@ -441,24 +450,25 @@ def fingerprint(rows, code, params, environment):
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(fingerprint)
 some_rows = pd.DataFrame({"dep_minute": range(360, 660), "late": [False, True, True] * 100})
 params, libraries = {"max_iter": 60, "seed": 0}, {"python": "3.11.9", "scikit-learn": "1.9.1"}
-one = fingerprint(some_rows, "model.fit(X, y)", params, libraries)
+one = fresh(some_rows, "model.fit(X, y)", params, libraries)
 checks.require(
     isinstance(one, str) and len(one) == 64 and set(one) <= set("0123456789abcdef"),
     f"the id {str(one)[:20]!r} is not 64 hexadecimal digits. Python's hash() differs in every process, "
     "and readable text grows with the data: use hashlib.sha256(…).hexdigest()",
 )
-same = fingerprint(some_rows, "model.fit(X, y)", params, libraries)
+same = fresh(some_rows, "model.fit(X, y)", params, libraries)
 checks.require(same == one, "two calls, two ids: a time or random number is not part of what was done")
-same = fingerprint(
+same = fresh(
     some_rows, "model.fit(X, y)", dict(reversed(params.items())), dict(reversed(libraries.items()))
 )
 checks.require(same == one, "the order of the keys changed the id, but the settings are the same")
 flipped, middle = (some_rows.assign(late=some_rows["late"] ^ (some_rows.index == row)) for row in (0, 150))
 older = libraries | {"scikit-learn": "1.8.0"}
 for what, other in {
-    "one label in the data": fingerprint(flipped, "model.fit(X, y)", params, libraries),
+    "one label in the data": fresh(flipped, "model.fit(X, y)", params, libraries),
     "the code": fingerprint(some_rows, "model.fit(X, 1 - y)", params, libraries),
     "a parameter's value": fingerprint(some_rows, "model.fit(X, y)", params | {"max_iter": 61}, libraries),
     "the version of a library": fingerprint(some_rows, "model.fit(X, y)", params, older),
@@ -474,13 +484,15 @@ checks.passed("1.3, visible check", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 1.3 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(fingerprint)
 many = pd.DataFrame({"dep_minute": [i % 1440 for i in range(5000)], "late": [i % 4 == 0 for i in range(5000)]})
 touched = many.copy()
 touched.loc[2500, "dep_minute"] = 7
 rest = ("fit()", {"seed": 0}, {"python": "3.11.9"})
-checks.require(fingerprint(many.copy(), *rest) == fingerprint(many, *rest), "a copy of the same rows got another id: hash the values, not the object")
+known = fresh(many, *rest)
+checks.require(fresh(many.copy(), *rest) == known, "a copy of the same rows got another id: hash the values, not the object")
 checks.require(
-    fingerprint(touched, *rest) != fingerprint(many, *rest),
+    fresh(touched, *rest) != known,
     "one value in the middle of 5,000 rows changed and the id did not: str(frame) shows only the first and last rows",
 )
 clash = [fingerprint(many, "fit()", {"version": v}, {"version": "1.9.1"}) for v in (1, 2)]
@@ -566,8 +578,11 @@ frame = pd.DataFrame(
 ).astype({"late": "boolean"})
 for column in ("sched_dep", "label_known_at"):
     frame[column] = pd.to_datetime("2013-" + frame[column], utc=True)
-train, test = split_at(frame.assign(flight_id=range(6)), pd.Timestamp("2013-02-01", tz="UTC"))
-train, test = (set(frame.index[part["flight_id"].tolist()]) for part in (train, test))
+frame = frame.loc[checks.shuffled(frame.index)].assign(flight_id=checks.shuffled(range(6)))
+given = frame.reset_index(drop=True)
+train, test = split_at(given, pd.Timestamp("2013-02-01", tz="UTC"))
+names = dict(zip(frame["flight_id"], frame.index))
+train, test = ({names[number] for number in part["flight_id"]} for part in (train, test))
 for wrong, message in [
     (train & {"next day", "at the cut"}, "in train: a random or positional split learns from the future"),
     (train & {"in the air"}, "in train: its label was not known at the moment, look at label_known_at"),
@@ -583,7 +598,7 @@ checks.passed("1.4, visible check", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 1.4 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-mixed = data.flights([3], columns=["flight_id", "sched_dep", "label_known_at", "late"]).sample(frac=1, random_state=3)
+mixed = data.flights([3], columns=["flight_id", "sched_dep", "label_known_at", "late"]).sample(frac=1, random_state=checks.random().getrandbits(32))
 moment = pd.Timestamp("2013-03-14 18:00", tz="UTC")
 train, test = split_at(mixed, moment)
 landed_by_then = set(mixed.loc[mixed["label_known_at"] <= moment, "flight_id"].tolist())
@@ -594,7 +609,12 @@ checks.equal(len(train), len(landed_by_then), what="the number of March flights 
 checks.require(set(train["flight_id"].tolist()) == landed_by_then, "train holds the wrong March flights")
 checks.equal(len(test), len(later), what="the number of March flights in test")
 checks.require(set(test["flight_id"].tolist()) == later, "test holds the wrong March flights")
-checks.require({"sched_dep", "late"} <= set(train.columns), "the frames have lost columns: return whole rows")
+for part in (train, test):
+    given = mixed.set_index("flight_id").loc[part["flight_id"].tolist()].reset_index()
+    checks.require(set(mixed.columns) <= set(part.columns), "the frames have lost columns: return whole rows")
+    for column in mixed.columns:
+        same = given[column].tolist() == part[column].tolist()
+        checks.require(same, f"the column {column} is not what it was: return the rows as they are")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -784,8 +804,8 @@ cases = [  # age, labels, AUC, gap, retrain?, the number that decides, what went
     (20, 9000, None, 0.01, False, None, "on an AUC of None: not computable is not zero"),
     (20, 9000, 0.70, 0.02, False, None, "on a healthy model"),
 ]
-for age, labels, auc, gap, retrain, number, message in cases:
-    decided = weekly_decision(Evidence(age_days=age, labels=labels, auc=auc, gap=gap))
+known = [(Evidence(age_days=age, labels=labels, auc=auc, gap=gap),) for age, labels, auc, gap, *_ in cases]
+for (*_, retrain, number, message), decided in zip(cases, checks.asked(weekly_decision, known)):
     checks.require(
         isinstance(decided, Decision),
         f"weekly_decision returned {decided!r}, but a bare yes or no can't be audited: "
@@ -802,13 +822,13 @@ checks.passed("1.5, visible check", 3)
 import itertools
 
 edges = [(14, 2000, 0.62, 0.06, False), (60, 9000, 0.8, 0.0, True), (14, 2000, 0.619, 0.0, True), (30, 1999, 0.5, 0.3, False), (13.99, 9000, 0.5, 0.3, False), (30, 9000, None, -0.07, True), (30, 9000, 0.5, None, True)]
-for age, labels, auc, gap, retrain in edges:
-    case = Evidence(age_days=age, labels=labels, auc=auc, gap=gap)
-    checks.require(bool(weekly_decision(case).retrain) == retrain, f"a limit is on the wrong side: {case} must{'' if retrain else ' not'} be retrained")
-grid = itertools.product((0, 7, 21, 59, 61, 200), (0, 1200, 2400, 30000), (None, 0.51, 0.6133, 0.71), (None, -0.2, -0.0613, 0.03, 0.0777))
-for age, labels, auc, gap in grid:
-    case = Evidence(age_days=age, labels=labels, auc=auc, gap=gap)
-    decided, wanted = weekly_decision(case), retraining.decide(retraining.Policy(), case)
+evidence = [Evidence(age_days=age, labels=labels, auc=auc, gap=gap) for age, labels, auc, gap, _ in edges]
+for case, (*_, retrain), decided in zip(evidence, edges, checks.asked(weekly_decision, zip(evidence))):
+    checks.require(bool(decided.retrain) == retrain, f"a limit is on the wrong side: {case} must{'' if retrain else ' not'} be retrained")
+grid = list(itertools.product((0, 7, 21, 59, 61, 200), (0, 1200, 2400, 30000), (None, 0.51, 0.6133, 0.71), (None, -0.2, -0.0613, 0.03, 0.0777)))
+evidence = [Evidence(age_days=age, labels=labels, auc=auc, gap=gap) for age, labels, auc, gap in grid]
+for (age, labels, auc, gap), case, decided in zip(grid, evidence, checks.asked(weekly_decision, zip(evidence))):
+    wanted = retraining.decide(retraining.Policy(), case)
     checks.require(bool(decided.retrain) == wanted.retrain, f"{case} must{'' if wanted.retrain else ' not'} be retrained ({wanted.reason})")
     number = next((n for word, n in (("age", age), ("cool", age), ("too", labels), ("AUC", auc), ("cal", gap)) if wanted.reason.startswith(word)), None)
     if number is not None:
@@ -967,7 +987,9 @@ def triage(incidents):
 
 # %% nbgrader={"grade": true, "grade_id": "check-1-6", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 names = "april friday half-file lost-recipe model_final_2 model-storm moody promise sensor slow-answer too-good"
-pairs = [tuple(pair) for pair in triage(names.split())]
+order = checks.shuffled(names.split())
+parts = [[tuple(pair) for pair in triage(some)] for some in (order[:6], order[6:])]
+pairs = parts[0] + parts[1]
 checks.require(all(len(pair) == 2 for pair in pairs), "return pairs (stage, name)")
 checks.require(not any(pair[0] in names.split() for pair in pairs), "in each pair the stage comes first: (stage, name)")
 said = {name: stage for stage, name in pairs}
@@ -984,28 +1006,26 @@ for (name, stage), message in {
     ("model-storm", "J"): "the bad day was seen. What was missing is a cool-down in the policy",
 }.items():
     checks.require(said.get(name) != stage, f"'{name}' is not for {stage}: {message}")
-digests = "092a50 5b73c4 7af624 a69d98 b7dcfa e1a849"
-digests += " e5043b e55205 eb18f6 f107ef fd5113"  # of the right pairs
-right = [pair for pair in pairs if hashlib.sha256(" ".join(pair).encode()).hexdigest()[:6] in digests.split()]
-checks.require(
-    len(set(right)) == 11,
-    f"{len(set(right))} of 11 are right: {', '.join(name for _, name in right) or 'none'}. "
-    "For the others: whose own check would have stopped it first?",
-)
-checks.require(
-    pairs == sorted(pairs), "every stage is right, but they are not in lifecycle order: sort the pairs"
-)
+found = [sorted(name for _, name in part) for part in parts]
+checks.require(found == [sorted(order[:6]), sorted(order[6:])], "answer only for the incidents that were given")
+text = " ".join(f"{stage} {name}" for stage, name in sorted(pairs))
+digest = hashlib.pbkdf2_hmac("sha256", text.encode(), b"exercise 1.6", 400_000).hex()  # slow: nobody tries all orders
+checks.require(digest[:16] == "74039142a638e6c1", "not every name has its stage yet. Each stage has exactly one: whose "
+               "own check would have stopped it first?")
+in_order = all(part == sorted(part) for part in parts)
+checks.require(in_order, "every stage is right, but they are not in lifecycle order: sort the pairs")
 checks.passed("1.6, visible check", 3)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-1-6", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 1.6 (1 point) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-some = [tuple(pair) for pair in triage(["model-storm", "promise", "half-file"])]
-checks.require(len(some) == 3, f"3 incidents were given and {len(some)} pairs came back: answer only for the incidents that were given")
-checks.require(
-    some == [("A", "half-file"), ("F", "promise"), ("K", "model-storm")],
-    f"{some} is not right for 'model-storm', 'promise' and 'half-file': a stage is wrong, or the order",
-)
+stages = dict(zip("half-file sensor too-good moody lost-recipe promise model_final_2 friday slow-answer april model-storm".split(), "ABCDEFGHIJK"))
+for count in checks.shuffled((1, 3, 4, 7)):
+    given = checks.shuffled(stages)[:count]
+    some = [tuple(pair) for pair in triage(given)]
+    checks.require(len(some) == count, f"{count} incidents were given and {len(some)} pairs came back: answer only for the incidents that were given")
+    right = sorted((stages[name], name) for name in given)
+    checks.require(some == right, f"{some} is not right for {given}: a stage is wrong, or the order")
 checks.equal(list(triage([])), [], what="triage of no incident")
 ### END HIDDEN TESTS
 

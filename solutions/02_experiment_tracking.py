@@ -468,18 +468,19 @@ def early_stop(tracking_uri: str, run_id: str, metric: str, patience: int) -> in
 # %% nbgrader={"grade": true, "grade_id": "check-2-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 client = store.client()
 target = client.create_run(tracking.use(store, "exercise-2-3")).info.run_id
-losses = {1: 0.60, 2: 0.50, 3: 0.55, 4: 0.56, 5: 0.57, 6: 0.40, 7: 0.45}
-points = [mlflow.entities.Metric("loss", losses[s], when, s) for when, s in enumerate((3, 4, 5, 1, 2, 6, 7))]
+first = checks.random().randint(10, 90)
+losses = {first + k: loss for k, loss in enumerate((0.60, 0.50, 0.55, 0.56, 0.57, 0.40, 0.45))}
+points = [mlflow.entities.Metric("loss", losses[s], when, s) for when, s in enumerate(first + k for k in (2, 3, 4, 0, 1, 5, 6))]
 client.log_batch(target, metrics=points)
 known = {
-    6: "that is the lowest value of the whole curve; training would have stopped before it was seen",
-    7: "that is the last step: its value is what the run shows, but not the best one",
-    5: "that is where training stops; the model to keep is the best one before",
+    first + 5: "that is the lowest value of the whole curve; training would have stopped before it was seen",
+    first + 6: "that is the last step: its value is what the run shows, but not the best one",
+    first + 4: "that is where training stops; the model to keep is the best one before",
     1: "that is a position in a list; positions start at 0, steps at 1",
-    3: "that is the step that happened to be logged first: the values come in any order, so sort the points by step",
+    first + 2: "that is the step that happened to be logged first: the values come in any order, so sort the points by step",
 }
-checks.equal(early_stop(store.uri, target, "loss", 3), 2, what="early_stop with patience 3", misconceptions=known)
-checks.equal(early_stop(store.uri, target, "loss", 5), 6, what="early_stop with patience 5")
+checks.equal(early_stop(store.uri, target, "loss", 3), first + 1, what="early_stop with patience 3", misconceptions=known)
+checks.equal(early_stop(store.uri, target, "loss", 5), first + 5, what="early_stop with patience 5")
 checks.passed("2.3", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-2-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -496,13 +497,15 @@ cases = [  # values by step, patience, answer, what a wrong answer means
     ([5, 9, 4, 9, 3, 9, 9, 2], 2, 5, "an improvement starts the count again"),
     ([7], 1, 1, "a curve of one step"),
 ]
-for values, patience, answer, meaning in cases:
+first = checks.random().randint(0, 90)
+for values, patience, answer, meaning in checks.shuffled(cases):
     target = client.create_run(experiment_id).info.run_id
     steps = list(range(1, len(values) + 1))
     order = enumerate(steps[::2] + steps[1::2])
-    client.log_batch(target, metrics=[mlflow.entities.Metric("x", float(values[s - 1]), when, s) for when, s in order])
+    client.log_batch(target, metrics=[mlflow.entities.Metric("x", float(values[s - 1]), when, first + s) for when, s in order])
     result = early_stop(place.uri, target, "x", patience)
-    checks.require(result == answer, f"for {values} with patience {patience} the step is {answer}, not {result}: {meaning}")
+    wanted = first + answer
+    checks.require(result == wanted, f"for {values} from step {first + 1} with patience {patience} the step is {wanted}, not {result}: {meaning}")
 sparse = client.create_run(experiment_id).info.run_id
 logged = [(30, 3.0), (10, 9.0), (20, 2.0), (40, 1.0)]
 client.log_batch(sparse, metrics=[mlflow.entities.Metric("x", v, when, s) for when, (s, v) in enumerate(logged)])
@@ -1061,8 +1064,8 @@ def model_card(tracking_uri: str, run_id: str) -> str:
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-2-7", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-client = store.client()
-target = client.create_run(tracking.use(store, "exercise-2-7"), run_name="calm-owl").info.run_id
+client, run_name = store.client(), f"calm-owl-{checks.random().randrange(1000)}"
+target = client.create_run(tracking.use(store, "exercise-2-7"), run_name=run_name).info.run_id
 client.log_param(target, "months", "1,2")
 client.set_tag(target, "model_sha256", "254daac2b60a" + "f" * 52)
 values = {"train.auc": 0.8, "valid.auc": 0.712, "valid.auc.EWR": 0.7411, "valid.auc.LGA": 0.68061, "train.auc.JFK": 0.5}
@@ -1070,7 +1073,7 @@ client.log_batch(target, metrics=[mlflow.entities.Metric(key, value, 0, 0) for k
 card = model_card(store.uri, target)
 checks.require(isinstance(card, str), "model_card must return the card as a text, not print it")
 lines = [line.strip() for line in card.splitlines() if line.strip()]
-checks.equal(lines[0], "# Model card: calm-owl", what="the first line")
+checks.equal(lines[0], f"# Model card: {run_name}", what="the first line")
 for line, meaning in {
     "- AUC: 0.8000": "0.8000 is the AUC on training rows: a card that quotes it flatters the model; use valid.auc",
     "- Weakest airport: JFK (0.5000)": "JFK's 0.5 was measured on training rows: take only valid.auc.*",
@@ -1097,13 +1100,14 @@ except (KeyError, ValueError, TypeError) as error:
 absent = ["- Data: months not logged", "- AUC: not logged", "- Weakest airport: not logged", "- Model: not logged"]
 for line in ["# Model card: empty", *absent]:
     checks.require(line in card.splitlines(), f"a run that logged nothing needs the line {line!r} in its card")
-full = client.create_run(experiment_id, run_name="grey heron").info.run_id
+heron = f"grey heron {checks.random().randrange(1000)}"
+full = client.create_run(experiment_id, run_name=heron).info.run_id
 client.log_param(full, "months", "7")
 client.set_tag(full, "model_sha256", "0123456789abcdef" * 4)
 for key, value in {"valid.auc": 0.65555, "valid.auc.JFK": 0.61, "valid.auc.SWF": 0.609996, "valid.auc.EWR": 0.7}.items():
     client.log_metric(full, key, value)
 card = model_card(place.uri, full)
-for line in ["# Model card: grey heron", "- Data: months 7", "- Weakest airport: SWF (0.6100)", "- Model: 0123456789ab"]:
+for line in [f"# Model card: {heron}", "- Data: months 7", "- Weakest airport: SWF (0.6100)", "- Model: 0123456789ab"]:
     checks.require(line in card.splitlines(), f"for another run the card lacks the line {line!r}: every value comes from the run")
 right = f"- AUC: {0.65555:.4f}" in card.splitlines()
 checks.require(right, "the AUC of another run is wrong: take it from the run, with 4 decimals")
@@ -1232,7 +1236,7 @@ with closing(sqlite3.connect(store.database)) as another_program:
 # **What's the difference between a model registry and an artifact store?** (4 points, graded by a person; five to eight
 # sentences)
 #
-# | Point | For |
+# | Points | For |
 # |---|---|
 # | 1 | what each one keeps: files found by run, against names, versions and aliases that refer to them |
 # | 1 | immutability: a version never changes, an alias moves; what that means for a rollback |

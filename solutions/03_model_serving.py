@@ -213,10 +213,11 @@ class Flight(BaseModel):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(refused)
 GOOD = {"carrier": "UA", "origin": "EWR", "distance": 719, "dep_minute": 1080, "weekday": 5, "temp": 39.92, "visib": 10.0}
-checks.equal(refused(GOOD), [], what="the list of fields refused in a good flight")
+checks.equal(fresh(GOOD), [], what="the list of fields refused in a good flight")
 for name in ("temp", "visib"):
-    checks.require(refused(GOOD | {name: None}) == [], f"{name} null was refused: stations fail, and the flight departs all the same")
+    checks.require(fresh(GOOD | {name: None}) == [], f"{name} null was refused: stations fail, and the flight departs all the same")
 WHY = [
     ({"dep_minute": 1830}, "dep_minute", "18:30 written as 1830 got through: a type is no bound, give the number its range"),
     ({"weekday": 9}, "weekday", "there is no ninth weekday: give the number its range"),
@@ -225,7 +226,7 @@ WHY = [
     ({"weekday": "5"}, "weekday", "the text '5' was turned into 5: guessing hides a caller's mistake, be strict"),
 ]
 for change, field, why in WHY:
-    checks.require(field in refused(GOOD | change), f"{change} was accepted: {why}")
+    checks.require(field in fresh(GOOD | change), f"{change} was accepted: {why}")
 checks.passed("3.1, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-3-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -235,12 +236,12 @@ plain = {"carrier": "9E", "origin": "LGA", "distance": 50, "dep_minute": 0, "wee
 checks.require(refused(plain) == [], f"{refused(plain)} refused at the edges of the ranges, without weather: null and missing are "
                "two things, and a bound is inclusive")
 checks.equal(refused(plain | {"visib": None, "temp": -40}), [], what="the list of fields refused with visib null")
-for name in plain:
+for name in checks.shuffled(plain):
     short = {key: value for key, value in plain.items() if key != name}
     checks.require(refused(short) == [name], f"a flight without {name} was accepted: a default invents data that nobody sent")
 edges = {"distance": (49, 6001), "dep_minute": (-1, 1440), "weekday": (0, 8), "temp": (-41.0, 120.5), "visib": (-1, 21)}
-for name, values in edges.items():
-    for value in (*values, True, "1", [1]):
+for name, values in checks.shuffled(edges.items()):
+    for value in checks.shuffled((*values, True, "1", [1])):
         checks.equal(refused(plain | {name: value}), [name], what=f"the list of fields refused for {name} = {value!r}")
 for value in ("U", "UAL", "ua", "", 7):
     checks.equal(refused(plain | {"carrier": value}), ["carrier"], what=f"the list of fields refused for carrier {value!r}")
@@ -764,8 +765,9 @@ def slo_report(workers, failed, budget_ms=100.0, objective=0.99):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(slo_report)
 quick, slow = [float(ms) for ms in range(1, 181)], [float(ms) for ms in range(300, 320)]
-found = slo_report([quick, slow], 0, budget_ms=180.0, objective=0.9)
+found = fresh([quick, slow], 0, budget_ms=180.0, objective=0.9)
 checks.close(found["p99"], 317.0, what="p99", unit="ms", tolerance=1e-6, misconceptions={
     248.5: "you averaged the percentiles of the workers; percentiles don't average: pool the samples first",
     249.0: "you averaged the percentiles of the workers; percentiles don't average: pool the samples first",
@@ -778,7 +780,7 @@ checks.close(found["p50"], 100.0, what="p50", unit="ms", misconceptions={
     101.0: "that is one rank too high: the first of n sorted values has rank 1 and index 0"})
 checks.close(found["good"], 0.9, what="good, with a budget of 180 ms", misconceptions={
     0.895: "an answer at exactly the budget is within it"})
-failing = slo_report([quick, slow], 50, budget_ms=180.0, objective=0.9)
+failing = fresh([quick, slow], 50, budget_ms=180.0, objective=0.9)
 checks.close(failing["good"], 0.72, what="good, with 50 failures", misconceptions={
     0.9: "failed requests vanished from the count: a service that fails quickly would look perfect"})
 checks.passed("3.4, visible part", 2)
@@ -786,16 +788,17 @@ checks.passed("3.4, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-3-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 3.4 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-small = slo_report([[10, 20], [30, 400]], 1)
+fresh = checks.afresh(slo_report)
+small = fresh([[10, 20], [30, 400]], 1)
 checks.equal({key: float(small[key]) for key in ("p50", "p95", "p99", "good")}, {"p50": 20.0, "p95": 400.0, "p99": 400.0, "good": 0.6}, what="the report of the example")
 checks.require(not small["met"], "60 % is not 99 %")
-one = slo_report([[7.5]], 0)
+one = fresh([[7.5]], 0)
 checks.equal([float(one[key]) for key in ("p50", "p95", "p99")], [7.5] * 3, what="p50, p95 and p99 of a single answer")
 checks.require(one["met"], "one answer in time of one is 100 %")
-mixed = slo_report([[5.0] * 94 + [250.0], [9.0], [], [130.0] * 4], 0, objective=0.95)
+mixed = fresh([[5.0] * 94 + [250.0], [9.0], [], [130.0] * 4], 0, objective=0.95)
 checks.equal([float(mixed[key]) for key in ("p50", "p95", "p99")], [5.0, 9.0, 130.0], what="p50, p95 and p99 of unequal workers")
 checks.require(mixed["met"], "95 of 100 in time meets an objective of 95 %: at least means >=")
-checks.require(not slo_report([[5.0] * 99], 2)["met"], "99 of 101 in time is less than 99 %")
+checks.require(not fresh([[5.0] * 99], 2)["met"], "99 of 101 in time is less than 99 %")
 ### END HIDDEN TESTS
 
 # %%
@@ -895,7 +898,8 @@ def rehearse(arrivals, max_batch=4, max_delay_s=0.010, broken=None):  # a list o
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-outcomes, batches = rehearse([Arrival(at_ms=at, row=row) for at, row in ((0, 3), (1, 1), (2, 4), (3, 2), (5, 9), (8, 5))])
+fresh = checks.afresh(rehearse)
+outcomes, batches = fresh([Arrival(at_ms=at, row=row) for at, row in ((0, 3), (1, 1), (2, 4), (3, 2), (5, 9), (8, 5))])
 lost = [outcome.row for outcome in outcomes if outcome.error == "never answered"]
 checks.require(not lost, f"flights {lost} wait for ever: a batch that never fills needs a timer")
 checks.require(
@@ -908,7 +912,7 @@ waits = [outcome.waited_ms for outcome in outcomes]
 checks.require(waits[4:] != [5, 2], "the second batch waited 5 ms instead of 10: the timer of the first batch, which was full and "
                "gone, cut it short. Cancel it")
 checks.equal(waits, [3, 2, 1, 0, 10, 7], what="the list of waiting times in ms (a full batch goes at once)")
-late, _ = rehearse([Arrival(at_ms=0, row=1, deadline_ms=4), Arrival(at_ms=2, row=2)])
+late, _ = fresh([Arrival(at_ms=0, row=1, deadline_ms=4), Arrival(at_ms=2, row=2)])
 checks.equal(late[0].error, "TimeoutError", what="the error of a flight whose deadline (4 ms) is before its batch (10 ms)",
              misconceptions={"": "it was scored although its caller had given up: check the deadline before scoring"})
 checks.equal(late[1].answer, 20.0, what="the answer of its neighbour, who had time")
@@ -917,19 +921,20 @@ checks.passed("3.5, visible part", 3)
 # %% nbgrader={"grade": true, "grade_id": "hidden-3-5", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 3.5 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-crash, _ = rehearse([Arrival(at_ms=0, row=row) for row in (1, 2)] + [Arrival(at_ms=50, row=3)], broken=2)
+fresh = checks.afresh(rehearse)
+crash, _ = fresh([Arrival(at_ms=0, row=row) for row in (1, 2)] + [Arrival(at_ms=50, row=3)], broken=2)
 checks.require("never answered" not in [o.error for o in crash], "when the model failed, its callers were left waiting for ever")
 checks.require(crash[1].error == "ValueError", f"the model's error did not reach its caller, who got {crash[1].error or crash[1].answer!r}")
 checks.equal(crash[2].answer, 30.0, what="the answer of a flight that came after the failure")
-stale, sizes = rehearse([Arrival(at_ms=at, row=at) for at in (0, 1, 2, 3, 6, 14)])
+stale, sizes = fresh([Arrival(at_ms=at, row=at) for at in (0, 1, 2, 3, 6, 14)])
 checks.require(sizes == [[0, 1, 2, 3], [6, 14]], f"the batches were {sizes}: the timer of the first batch, which was full and gone, "
                "cut the second one short. Cancel it")
-gone, scored = rehearse([Arrival(at_ms=0, row=row, deadline_ms=5) for row in (1, 2)])
+gone, scored = fresh([Arrival(at_ms=0, row=row, deadline_ms=5) for row in (1, 2)])
 checks.require([o.error for o in gone] == ["TimeoutError"] * 2, "a whole batch past its deadline gets TimeoutError")
 checks.require(sum(map(len, scored)) == 0, "flights past their deadline were scored")
 import random
 shuffled = [Arrival(at_ms=random.Random(number).uniform(0, 40), row=number) for number in range(50)]
-crowd, groups = rehearse(shuffled, max_batch=7, max_delay_s=0.004)
+crowd, groups = fresh(shuffled, max_batch=7, max_delay_s=0.004)
 checks.require([o.answer for o in crowd] == [10 * number for number in range(50)], "in a crowd, callers got each other's answers")
 checks.require(max(map(len, groups)) <= 7 and max(o.waited_ms for o in crowd) <= 4.000001, "a batch was too large, or someone waited too long")
 ### END HIDDEN TESTS
@@ -1030,6 +1035,7 @@ def choose(case):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-3-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(choose)
 def case(known_before_s, compute_s, patience_s, rows=1, in_pieces=False):
     return {"known_before_s": known_before_s, "compute_s": compute_s, "patience_s": patience_s, "rows": rows, "in_pieces": in_pieces}
 
@@ -1044,12 +1050,14 @@ FIVE = [
      "looked up is quicker and can't fail in front of the caller"),
 ]
 for name, one, right, why in FIVE:
-    checks.require(choose(one) == right, f"{name}: you chose {choose(one)!r}, not {right!r}: {why}")
+    chosen = fresh(one)
+    checks.require(chosen == right, f"{name}: you chose {chosen!r}, not {right!r}: {why}")
 checks.passed("3.6, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-3-6", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 3.6 (1 point) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(choose)
 OTHERS = [
     (case(3600, 0.01, 0.1), "batch", "an hour before is early enough: 'or more' includes it"),
     (case(3599, 0.01, 0.1), "online", "less than an hour before, and computed in time"),
@@ -1060,7 +1068,8 @@ OTHERS = [
     (case(0, 0.09, 0.1, rows=50_000), "online", "many rows, and still in time"),
 ]
 for one, right, why in OTHERS:
-    checks.require(choose(one) == right, f"for {one} you chose {choose(one)!r}, not {right!r}: {why}")
+    chosen = fresh(one)
+    checks.require(chosen == right, f"for {one} you chose {chosen!r}, not {right!r}: {why}")
 ### END HIDDEN TESTS
 
 # %%
@@ -1075,11 +1084,14 @@ server.running
 # Answer in your own words, about 200 words, as you would say it. Exercises 3.5 and 3.6 are your evidence in code, the
 # comparison of section 3.6 your number.
 #
-# **How it is graded (4 points, one each):** 1. *Difference:* who waits, and for what; latency against throughput; fresh inputs
-# against inputs known before. 2. *When:* at least one case for each with the reason, and why the number of rows alone does not
-# decide. 3. *Operations:* what each needs (readiness, limits, percentiles under load; idempotent jobs, schedules, a place for
-# results) and how each fails. 4. *One model, one path:* how you make sure that both give the same answers, and what happens
-# if they don't.
+# A person grades it:
+#
+# | Points | For |
+# |---|---|
+# | 1 | *Difference:* who waits, and for what; latency against throughput; fresh inputs against inputs known before |
+# | 1 | *When:* at least one case for each with the reason, and why the number of rows alone does not decide |
+# | 1 | *Operations:* what each needs (readiness, limits, percentiles under load; idempotent jobs, schedules, a place for results) and how each fails |
+# | 1 | *One model, one path:* how you make sure that both give the same answers, and what happens if they don't |
 #
 # *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 3`
 

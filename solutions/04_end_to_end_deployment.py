@@ -199,11 +199,12 @@ def check_parity(expected, got, *, trees):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(check_parity)
 truth = [0.05 + k / 1250 for k in range(1000)]
 rounded = [p + 1e-7 * (-1) ** k for k, p in enumerate(truth)]
 one_off = rounded[:400] + [rounded[400] - 0.15] + rounded[401:]
 
-fine, off = check_parity(truth, rounded, trees=60), check_parity(truth, one_off, trees=60)
+fine, off = fresh(truth, rounded, trees=60), fresh(truth, one_off, trees=60)
 checks.close(fine["tolerance"], 60 * 2**-23, what="the tolerance for 60 trees", tolerance=1e-12)
 checks.close(off["max_difference"], 0.1500001, what="the largest difference", tolerance=1e-6, misconceptions={
     0.00015: "that is the mean; one flight that is far off drowns in 999 good ones, so look at the largest",
@@ -218,16 +219,17 @@ checks.passed("4.1, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 4.1 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-broken = check_parity([0.1, 0.2, 0.3, 0.4], [0.1, float("nan"), 0.3, 0.4], trees=10)
+fresh = checks.afresh(check_parity)
+broken = fresh([0.1, 0.2, 0.3, 0.4], [0.1, float("nan"), 0.3, 0.4], trees=10)
 checks.require(broken["equal"] is False and broken["beyond"] == 0.25,
                "an answer that is NaN counted as equal: every comparison with NaN is false, so ask for `<=` and negate")
 checks.require(broken["max_difference"] == float("inf"), "with a NaN the largest difference is inf")
-checks.raises(ValueError, lambda: check_parity([0.1, 0.2], [0.1], trees=3), what="comparing 2 rows with 1")
-checks.raises(ValueError, lambda: check_parity([], [], trees=3), what="comparing nothing")
-edge = check_parity([0.9, 0.001], [0.9 + 3e-6, 0.001], trees=20)
+checks.raises(ValueError, lambda: fresh([0.1, 0.2], [0.1], trees=3), what="comparing 2 rows with 1")
+checks.raises(ValueError, lambda: fresh([], [], trees=3), what="comparing nothing")
+edge = fresh([0.9, 0.001], [0.9 + 3e-6, 0.001], trees=20)
 checks.require(edge["equal"] is False, "3e-6 is beyond 20 × 2⁻²³ = 2.4e-6: the tolerance is absolute, not relative to 0.9")
-checks.require(check_parity([0.9, 0.001], [0.9, 0.001 + 2e-6], trees=20)["equal"] is True, "2e-6 is within 2.4e-6")
-both = check_parity(np.array([0.2, 0.4]), np.array([0.2, 0.8], dtype=np.float32), trees=500)
+checks.require(fresh([0.9, 0.001], [0.9, 0.001 + 2e-6], trees=20)["equal"] is True, "2e-6 is within 2.4e-6")
+both = fresh(np.array([0.2, 0.4]), np.array([0.2, 0.8], dtype=np.float32), trees=500)
 checks.close(both["beyond"], 0.5, what="the share of rows beyond the tolerance")
 ### END HIDDEN TESTS
 
@@ -318,24 +320,26 @@ def compare(contents, manifest):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(compare)
 good = {"card.md": b"# Desk\n", "model.onnx": bytes(range(256)) * 20, "manifest.json": b"{}"}
 signed = make_manifest(good)
 checks.require("manifest.json" not in signed, "the manifest lists itself: writing the digest into it would change it")
-checks.equal(compare(good, signed), [], what="the finding for an unchanged folder")
+checks.equal(fresh(good, signed), [], what="the finding for an unchanged folder")
 flipped = {**good, "model.onnx": good["model.onnx"][:3000] + b"\x00" + good["model.onnx"][3001:]}
-checks.require(compare(flipped, signed) == ["changed model.onnx"],
-               f"byte 3,000 of model.onnx was changed and its length was not, and you found {compare(flipped, signed)}: "
+checks.require(fresh(flipped, signed) == ["changed model.onnx"],
+               f"byte 3,000 of model.onnx was changed and its length was not, and you found {fresh(flipped, signed)}: "
                "digest every byte; size, date or the first block don't notice")
-added = compare({**good, "helper.py": b"import os"}, signed)
+added = fresh({**good, "helper.py": b"import os"}, signed)
 checks.require(added == ["added helper.py"], f"helper.py was added and you found {added}: a bundle is exactly what was "
                "signed; a file that nobody signed is how foreign code gets in")
-gone = compare({"card.md": good["card.md"]}, signed)
+gone = fresh({"card.md": good["card.md"]}, signed)
 checks.require(gone == ["missing model.onnx"], f"model.onnx is gone and you found {gone}: go through the manifest too")
 checks.passed("4.2, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 4.2 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(compare)
 import hashlib as _hashlib
 
 text = {"schema.json": b'{"a": 1}\r\n', "model.onnx": b"\xff\xfe\x00\x01" * 9}
@@ -343,15 +347,15 @@ expected = {name: _hashlib.sha256(body).hexdigest() for name, body in text.items
 checks.require(make_manifest(text) == expected, "the manifest does not hold the SHA-256 of each file's bytes, 64 "
                "hexadecimal digits: digest the bytes, not the text")
 unix = {**text, "schema.json": b'{"a": 1}\n'}
-checks.require(compare(unix, make_manifest(text)) == ["changed schema.json"],
+checks.require(fresh(unix, make_manifest(text)) == ["changed schema.json"],
                "a changed line end is a changed byte: digest the bytes, not the text")
 high = {**text, "model.onnx": b"\xff\xfe\x00\x01" * 8 + b"\xff\xfd\x00\x01"}
-checks.require(compare(high, make_manifest(text)) == ["changed model.onnx"],
+checks.require(fresh(high, make_manifest(text)) == ["changed model.onnx"],
                "a changed byte that is no valid text was lost: digest the bytes, not the text")
 swapped = {"schema.json": text["model.onnx"], "model.onnx": text["schema.json"]}
-checks.equal(compare(swapped, make_manifest(text)), ["changed model.onnx", "changed schema.json"],
+checks.equal(fresh(swapped, make_manifest(text)), ["changed model.onnx", "changed schema.json"],
              what="the finding for two files that were swapped")
-checks.equal(compare({"z": b"", "a": b""}, make_manifest({"m": b""})), ["added a", "added z", "missing m"],
+checks.equal(fresh({"z": b"", "a": b""}, make_manifest({"m": b""})), ["added a", "added z", "missing m"],
              what="the finding for three files")
 ### END HIDDEN TESTS
 
@@ -483,15 +487,16 @@ def rehearse(**world):
     return played
 
 
-slow_start = rehearse(ready=(False, False, False, True), finishing=(9, 5, 2, 0))
+some = checks.random().randint(3, 20)  # nobody knows how many answers come before the first good one
+slow_start = rehearse(ready=(False,) * some + (True,), finishing=(9, 5, 2, 0))
 checks.equal(slow_start.outcome, "done", what="the outcome of a good release")
-flapping = rehearse(ready=(False, True, False, True, False, True, True, True))
+flapping = rehearse(ready=(False, True) * some + (False, True, True, True))
 checks.equal(flapping.outcome, "done", what="the outcome for a server that flaps and then settles")
 wrong = rehearse(smoke="failed")
 checks.equal(wrong.outcome, "give up", what="the outcome for a version that answers wrong")
-dead = rehearse(ready=(False,), dies_at=3)
+dead = rehearse(ready=(False,), dies_at=some)
 checks.equal(dead.outcome, "give up", what="the outcome for a process that dies at once")
-checks.require(len(dead.actions) <= 5, "the process had died and you went on waiting for it: look at `alive`")
+checks.require(len(dead.actions) <= some + 2, "the process had died and you went on waiting for it: look at `alive`")
 checks.passed("4.3, visible part", 3)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -502,8 +507,8 @@ checks.equal(never.outcome, "give up", what="the outcome for a server that never
     "never ended": "it waited for ever; a rollout that cannot fail cannot end: give up after 30 seconds"})
 checks.require(not never.lost, "a server that was never ready got requests")
 checks.require(595 <= len(never.actions) <= 605, f"it gave up after {len(never.actions) * 0.05:.1f} s instead of 30")
-patient = rollout.rehearse_switch(next_action, rollout.World(ready=(False,) * 500 + (True,), finishing=(50,) * 40 + (0,)))
-checks.require(patient.outcome == "done" and not patient.lost, "a start of 25 s and a drain of 2 s are slow, not wrong")
+patient = rollout.rehearse_switch(next_action, rollout.World(ready=(False,) * checks.random().randint(400, 550) + (True,), finishing=(50,) * checks.random().randint(20, 60) + (0,)))
+checks.require(patient.outcome == "done" and not patient.lost, "a start of more than 20 s and a drain of more than 1 s are slow, not wrong")
 checks.equal(patient.actions.count("smoke test"), 1, what="the number of smoke tests")
 late = rollout.rehearse_switch(next_action, rollout.World(ready=(True,), dies_at=6, finishing=(8,) * 30 + (0,)))
 checks.equal(late.outcome, "give up", what="the outcome for a process that dies after it got traffic")
@@ -625,20 +630,23 @@ def canary_alarm(windows, *, alpha=0.05):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-4", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def stopped(p, q, *, seed, looks=40, requests=100, share=0.25):
-    """Simulate 200 releases and return each one's alarm."""
-    made = rollout.simulate(p, q, releases=200, windows=looks, requests=requests, share=share, seed=seed)
-    return [canary_alarm([[w.champion, w.champion_failed, w.canary, w.canary_failed] for w in one]) for one in made]
+def stopped(*worlds, looks=40, requests=100):
+    """Simulate 200 releases of each world (p, q, seed, share), and return their alarms; all come in one random order."""
+    made = [one for p, q, seed, share in worlds for one in rollout.simulate(
+        p, q, releases=200, windows=looks, requests=requests, share=share, seed=seed)]
+    windows = [[[w.champion, w.champion_failed, w.canary, w.canary_failed] for w in one] for one in made]
+    alarms = checks.asked(canary_alarm, zip(windows))
+    return [alarms[start : start + 200] for start in range(0, len(alarms), 200)]
 
 
-false_alarms = sum(look is not None for look in stopped(0.02, 0.02, seed=11))
+good, disaster, bad = stopped((0.02, 0.02, 11, 0.25), (0.02, 0.6, 12, 0.25), (0.02, 0.12, 13, 0.25))
+false_alarms = sum(look is not None for look in good)
 checks.require(false_alarms <= 10, f"{false_alarms} of 200 good releases were stopped, 10 is the most that 5 % allows: you "
                "peek. A fixed test is good for one look; at forty, some look says yes by luck")
-disaster = [look for look in stopped(0.02, 0.6, seed=12, looks=10)]
 checks.require(all(look is not None and look <= 2 for look in disaster),
                "a canary that fails 60 % of its requests must go within three looks, and yours stayed: look after every "
                "window, not only at the end")
-caught = sum(look is not None for look in stopped(0.02, 0.12, seed=13))
+caught = sum(look is not None for look in bad)
 checks.require(caught >= 190, f"only {caught} of 200 releases that fail 12 % instead of 2 % were stopped: the rule is so "
                "careful that it does not protect anybody")
 checks.passed("4.4, visible part", 3)
@@ -646,13 +654,14 @@ checks.passed("4.4, visible part", 3)
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 4.4 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-for p, seed, share in ((0.005, 21, 0.25), (0.1, 22, 0.1), (0.05, 23, 0.5)):
-    wolf = sum(look is not None for look in stopped(p, p, seed=seed, share=share))
+*good, better, late = stopped((0.005, 0.005, 21, 0.25), (0.1, 0.1, 22, 0.1), (0.05, 0.05, 23, 0.5), (0.15, 0.02, 24, 0.25), (0.05, 0.2, 25, 0.25))
+for p, looks in zip((0.005, 0.1, 0.05), good):
+    wolf = sum(look is not None for look in looks)
     checks.require(wolf <= 10, f"{wolf} of 200 good releases were stopped at a failure rate of {p}: you peek")
-better = sum(look is not None for look in stopped(0.15, 0.02, seed=24))
+better = sum(look is not None for look in better)
 checks.require(better <= 10, f"{better} of 200 canaries that fail *less* than the champion were stopped: ask whether it is "
                "worse, not whether it is different")
-late = sum(look is not None for look in stopped(0.05, 0.2, seed=25))
+late = sum(look is not None for look in late)
 checks.require(late >= 190, f"only {late} of 200 releases that fail 20 % instead of 5 % were stopped")
 checks.require(canary_alarm([]) is None, "without a single window there is no reason to stop")
 first = canary_alarm([[75, 0, 25, 0]] * 4 + [[75, 1, 25, 25]] * 3)
@@ -721,6 +730,7 @@ def rollback_plan(good, bad, *, good_is_running):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(rollback_plan)
 CAUSES = {
     "no slot was open": "you closed the bad version before the good one was open; overlap, don't leave a gap",
     "stopped with requests in flight": "drained is not empty: wait until the bad version has answered what it has",
@@ -733,7 +743,7 @@ CAUSES = {
 
 
 def play(good, bad, running):
-    plan = rollback_plan(good, bad, good_is_running=running)
+    plan = fresh(good, bad, good_is_running=running)
     played = rollout.rehearse_rollback(plan, good=good, bad=bad, good_is_running=running)
     for cause, lost in played.lost.items():
         checks.fail(f"the plan {plan} loses {lost} requests, {cause}: {CAUSES[cause]}")
@@ -741,15 +751,15 @@ def play(good, bad, running):
     checks.require(f"stop {bad}" in plan, f"the bad version in {bad} was never stopped")
 
 
-play("blue", "green", running=True)
+for slots in checks.shuffled([("blue", "green"), ("green", "blue")]):
+    play(*slots, running=True)
 checks.passed("4.5, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 4.5 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-play("green", "blue", running=True)
-play("blue", "green", running=False)
-play("green", "blue", running=False)
+for good, bad, running in checks.shuffled([("green", "blue", True), ("blue", "green", False), ("green", "blue", False)]):
+    play(good, bad, running=running)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -904,20 +914,21 @@ def pick_runtime(target):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-4-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(pick_runtime)
 def target(model, place, rows=1, gpus=0, frameworks=1):
     return {"model": model, "place": place, "rows": rows, "gpus": gpus, "frameworks": frameworks}
 
 
-checks.equal(pick_runtime(target("own", "service")), "onnx runtime", what="the runtime of the desk's API",
+checks.equal(fresh(target("own", "service")), "onnx runtime", what="the runtime of the desk's API",
              misconceptions={"scikit-learn": "one row a call pays scikit-learn's overhead every time"})
-checks.equal(pick_runtime(target("own", "batch", rows=300_000)), "scikit-learn", what="the runtime of the month's batch",
+checks.equal(fresh(target("own", "batch", rows=300_000)), "scikit-learn", what="the runtime of the month's batch",
              misconceptions={"onnx runtime": "its advantage is the overhead of a call, and one call for 300,000 rows has "
                              "hardly any: an export buys you little here"})
-checks.equal(pick_runtime(target("own", "device", rows=20)), "onnx runtime", what="the runtime of the tablet at the gate",
+checks.equal(fresh(target("own", "device", rows=20)), "onnx runtime", what="the runtime of the tablet at the gate",
              misconceptions={"scikit-learn": "there is no Python on the device", "llama.cpp": "that is for language models"})
-checks.equal(pick_runtime(target("own", "service", rows=32, gpus=2, frameworks=3)), "triton",
+checks.equal(fresh(target("own", "service", rows=32, gpus=2, frameworks=3)), "triton",
              what="the runtime of a mixed fleet", misconceptions={"vllm": "vLLM serves language models, no others"})
-checks.equal(pick_runtime(target("open llm", "service", gpus=1)), "vllm", what="the runtime of an open language model",
+checks.equal(fresh(target("open llm", "service", gpus=1)), "vllm", what="the runtime of an open language model",
              misconceptions={"triton": "one language model at high throughput is what vLLM is made for",
                              "managed api": "its weights are open and you have the GPU: nobody needs to host it for you"})
 checks.passed("4.6, visible part", 2)
@@ -925,6 +936,7 @@ checks.passed("4.6, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-4-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 4.6 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(pick_runtime)
 others = [
     (target("open llm", "device"), "llama.cpp", "vLLM wants a GPU; without one, an open language model runs on llama.cpp"),
     (target("hosted llm", "service", gpus=8), "managed api", "GPUs don't help without the weights"),
@@ -935,7 +947,7 @@ others = [
     (target("own", "service", gpus=4), "onnx runtime", "a GPU does not make one small model a mixed fleet"),
 ]
 for case, right, why in others:
-    picked = pick_runtime(case)
+    picked = fresh(case)
     checks.require(picked == right, f"for {case} you picked {picked!r}, not {right!r}: {why}")
 ### END HIDDEN TESTS
 
@@ -947,12 +959,14 @@ for case, right, why in others:
 # Answer in your own words, about 200 words, as you would say it. Exercises 4.3 and 4.5 are your evidence in code, the
 # counted requests of section 4.5 your number.
 #
-# **How it is graded (4 points, one each):** 1. *Before traffic:* an immutable, checked artifact, a parity or acceptance test,
-# and a smoke test against known answers. 2. *The switch:* the new version runs beside the old one, readiness (not liveness)
-# gates it, the proxy opens the new before it drains the old, and what is in flight is finished. 3. *The decision:* a canary on
-# real traffic, a metric and a stop rule chosen beforehand, and why looking repeatedly needs a rule made for it. 4. *The way
-# back:* the old version stays warm, rollback is automatic and rehearsed; and one honest limit (schema changes, state, cost of
-# double capacity, or that a canary's failures reach real clients).
+# A person grades it:
+#
+# | Points | For |
+# |---|---|
+# | 1 | *Before traffic:* an immutable, checked artifact, a parity or acceptance test, and a smoke test against known answers |
+# | 1 | *The switch:* the new version runs beside the old one, readiness (not liveness) gates it, the proxy opens the new before it drains the old, and what is in flight is finished |
+# | 1 | *The decision:* a canary on real traffic, a metric and a stop rule chosen beforehand, and why looking repeatedly needs a rule made for it |
+# | 1 | *The way back:* the old version stays warm, rollback is automatic and rehearsed; and one honest limit (schema changes, state, cost of double capacity, or that a canary's failures reach real clients) |
 #
 # *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 4`
 

@@ -87,10 +87,10 @@ print(desk.ESSENTIAL)
 
 # %% [markdown]
 # > **Note** If `requirements.txt` starts with an `--index-url` on 127.0.0.1, you see a package index that this notebook
-# > runs for itself, over wheels that were downloaded when the course was set up: builds then need no network. Companies do
-# > the same with a mirror. Without that folder pip asks its usual index. And if the course made its own base image
-# > (`tests/base_image.py`), then `python:3.11-slim` here is Debian's Python 3.11 under the official name; on a machine
-# > that reaches Docker Hub it is the official one.
+# > runs for itself, over wheels that `make images` downloaded (`make engines` runs it too): builds then need no network.
+# > Companies do the same with a mirror. Without those wheels pip asks its usual index. `make images` also pulls
+# > `python:3.11-slim` from Docker Hub. Where no Docker runs or no registry is reached, and root may start an engine, it
+# > makes an image of that name from Debian's Python 3.11.
 #
 # Line by line: start **from** a small Linux with Python; work in `/app`; copy the list of packages; install them; copy
 # the rest; say which port is meant; say what to start. Build it, from scratch:
@@ -675,29 +675,32 @@ def find_leaks(layers: list[dict[str, bytes | None]], steps: list[str]) -> list[
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-5-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(find_leaks)
 fake = b"desk-" + b"0a1b" * 6
 image = [{"etc/os-release": b"Debian", "usr/lib/big.so": None}, {"app/.env": b"TOKEN=" + fake, "app/main.py": b"x"},
          {"app/.wh..env": b""}, {"app/cache.pyc": b"\xff\x00" + fake}]
 steps = ["FROM python:3.11-slim", "COPY . .", "ENV TOKEN=" + fake.decode()]
-mine = find_leaks(image, steps)
+mine = fresh(image, steps)
 checks.require(isinstance(mine, list), "find_leaks returns a list of strings")
 checks.require("layer 1: app/.env" in mine, "app/.env is not found. A later layer hides it; its own layer still ships it")
 checks.require("layer 3: app/cache.pyc" in mine, "the token in app/cache.pyc is not found: it is no UTF-8 text, and its "
                "name says nothing; search the bytes of every file")
 checks.require("step 2" in mine, "the history shows ENV and ARG to everyone who has the image: look at steps too")
 checks.equal(mine, ["layer 1: app/.env", "layer 3: app/cache.pyc", "step 2"], what="find_leaks(image, steps)")
+checks.equal(fresh(image[:1], steps[:2]), [], what="find_leaks on an image without a token")
 checks.passed("5.5", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-5-5", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 5.5 (1 point) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(find_leaks)
 other = b"desk-" + b"f00d" * 6
 image = [{"root/.netrc": b"password " + other, "app/a": b"desk-short"}, {"root/.wh..netrc": b""},
          {"app/model.onnx": b"\x80" * 40 + other + b"\x80"}, {"app/b": None, "app/c": b"desk-" + b"G" * 24}]
 steps = ["ARG T", "RUN |1 T=" + other.decode() + " fetch", "CMD serve"]
 expected = ["layer 0: root/.netrc", "layer 2: app/model.onnx", "step 1"]
-checks.equal(find_leaks(image, steps), expected, what="find_leaks on another image")
-checks.equal(find_leaks([], []), [], what="find_leaks([], [])")
+checks.equal(fresh(image, steps), expected, what="find_leaks on another image")
+checks.equal(fresh([], []), [], what="find_leaks([], [])")
 ### END HIDDEN TESTS
 
 # %%

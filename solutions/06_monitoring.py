@@ -132,32 +132,34 @@ def psi(reference, current, bins=10):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(psi)
 draw = np.random.default_rng(1)
 then, now = draw.normal(size=4000), draw.normal(0.5, 1.5, size=2000)
-checks.close(psi(then, then), 0.0, what="the PSI of a sample with itself", tolerance=1e-9)
-checks.require(np.isfinite(psi(then, np.zeros(500))), "an empty bin gave infinity or NaN: add 0.5 to each count")
-checks.require(abs(psi(then, now) - monitoring.psi(now, then)) > 1e-3, "you cut the bins from the current sample; the "
+checks.close(fresh(then, then), 0.0, what="the PSI of a sample with itself", tolerance=1e-9)
+checks.require(np.isfinite(fresh(then, np.zeros(500))), "an empty bin gave infinity or NaN: add 0.5 to each count")
+checks.require(abs(fresh(then, now) - monitoring.psi(now, then)) > 1e-3, "you cut the bins from the current sample; the "
                "reference has to define them, or every window is measured with another ruler")
 spiked = np.r_[then, 1e4]
-checks.require(abs(psi(spiked, now) - monitoring.psi(spiked, now)) < 0.05,
+checks.require(abs(fresh(spiked, now) - monitoring.psi(spiked, now)) < 0.05,
                "one outlier in the reference changed the answer: bins of equal width put everything else into one bin; "
                "cut at quantiles")
-checks.close(psi(then, now), monitoring.psi(then, now), what="the PSI of a shifted sample", tolerance=1e-3)
-checks.require(psi(then, np.full(500, 99.0)) > 2,
+checks.close(fresh(then, now), monitoring.psi(then, now), what="the PSI of a shifted sample", tolerance=1e-3)
+checks.require(fresh(then, np.full(500, 99.0)) > 2,
                "every value now lies outside the reference, and the PSI is small: open the first and the last bin")
 checks.passed("6.1, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.1 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(psi)
 draw = np.random.default_rng(7)
 many = draw.integers(0, 4, 3000).astype(float)
-checks.require(np.isfinite(psi(many, np.zeros(300))), "an empty bin gave infinity or NaN: add 0.5 to each count")
-checks.close(psi(many, many[:1500]), monitoring.psi(many, many[:1500]), what="the PSI with many equal values", tolerance=1e-3)
+checks.require(np.isfinite(fresh(many, np.zeros(300))), "an empty bin gave infinity or NaN: add 0.5 to each count")
+checks.close(fresh(many, many[:1500]), monitoring.psi(many, many[:1500]), what="the PSI with many equal values", tolerance=1e-3)
 for k in (5, 20):
     one, other = draw.normal(size=2000), draw.exponential(size=700)
-    checks.close(psi(one, other, bins=k), monitoring.psi(one, other, bins=k), what=f"the PSI with {k} bins", tolerance=1e-3)
-checks.require(psi(list(range(1000)), list(range(500, 1500))) > 1, "the half that lies above the reference was not counted")
+    checks.close(fresh(one, other, bins=k), monitoring.psi(one, other, bins=k), what=f"the PSI with {k} bins", tolerance=1e-3)
+checks.require(fresh(list(range(1000)), list(range(500, 1500))) > 1, "the half that lies above the reference was not counted")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -264,10 +266,12 @@ def find_drift(reference, current, alpha=0.05, min_distance=0.1):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-2", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-alarms = sum(bool(find_drift(b, n)) for b, n in synthetic.pairs(6, features=30, reference=500, seed=21))
+quiet = list(synthetic.pairs(6, features=30, reference=500, seed=21))
+moved = list(synthetic.pairs(4, features=30, shift=0.8, seed=22))
+answers = checks.asked(find_drift, quiet + moved)
+alarms, found = sum(map(bool, answers[:6])), answers[6:]
 checks.require(alarms <= 2, f"it alarmed in {alarms} of 6 windows in which nothing had changed: with 30 features at alpha "
                "each, it cries wolf; share alpha out over the features")
-found = [find_drift(b, n) for b, n in synthetic.pairs(4, features=30, shift=0.8, seed=22)]
 checks.require(sum(0 in f for f in found) >= 3, "a shift of 0.8 σ in one of 30 features was missed: one drifted feature "
                "is enough, it does not need half of them")
 checks.passed("6.2, visible part", 2)
@@ -275,15 +279,17 @@ checks.passed("6.2, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-2", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.2 (3 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-alarms = sum(bool(find_drift(b, n)) for b, n in synthetic.pairs(100, features=30, seed=31))
+quiet, moved = list(synthetic.pairs(100, features=30, seed=31)), list(synthetic.pairs(60, features=30, shift=0.5, seed=32))
+answers = checks.asked(find_drift, quiet + moved)
+alarms, hits = sum(map(bool, answers[:100])), [0 in found for found in answers[100:]]
 checks.require(alarms <= 11, f"it alarmed in {alarms} of 100 quiet windows, and 5 are promised: share alpha out over the features")
-hits = [0 in find_drift(b, n) for b, n in synthetic.pairs(60, features=30, shift=0.5, seed=32)]
 checks.require(sum(hits) >= 55, f"half a standard deviation was found in {sum(hits)} of 60 windows: it misses real drift")
-big = [find_drift(b, n) for b, n in synthetic.pairs(1, features=4, reference=30_000, window=30_000, shift=0.06, seed=33)]
+fresh = checks.afresh(find_drift)
+big = [fresh(b, n) for b, n in synthetic.pairs(1, features=4, reference=30_000, window=30_000, shift=0.06, seed=33)]
 checks.require(big == [[]], "with 30,000 rows a shift of 0.06 σ is significant and does not matter: ask for min_distance too")
 ((b, n),) = synthetic.pairs(1, features=6, shift=1.0, seed=34)
-checks.equal(find_drift(b, n), [0], what="the features found where only the first has moved")
-checks.equal(find_drift(b, n, min_distance=0.9), [], what="the features found that moved by 0.9 or more")
+checks.equal(fresh(b, n), [0], what="the features found where only the first has moved")
+checks.equal(fresh(b, n, min_distance=0.9), [], what="the features found that moved by 0.9 or more")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -363,31 +369,33 @@ def diagnose(inputs_drifted, probability, late, usual_rate):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(diagnose)
 draw = np.random.default_rng(5)
 mild, stormy = draw.beta(2, 8, 1500), draw.beta(5, 5, 1500)
 outcome = lambda p: (draw.random(len(p)) < p).astype(int)
-checks.equal(diagnose(False, mild, outcome(mild), 0.2), "nothing", what="the diagnosis of a quiet window")
-checks.equal(diagnose(True, stormy, outcome(stormy), 0.2), "covariate shift", what="the diagnosis of a stormy week",
+checks.equal(fresh(False, mild, outcome(mild), 0.2), "nothing", what="the diagnosis of a quiet window")
+checks.equal(fresh(True, stormy, outcome(stormy), 0.2), "covariate shift", what="the diagnosis of a stormy week",
              misconceptions={"both": "half of the flights were late, as predicted: don't compare the late rate with the usual "
                              "one, compare outcomes with the predictions for the same flights",
                              "concept drift": "the inputs did drift, and outcomes agree with predictions"})
-checks.equal(diagnose(False, mild, 1 - outcome(mild), 0.2), "concept drift", what="the diagnosis after a label flip")
+checks.equal(fresh(False, mild, 1 - outcome(mild), 0.2), "concept drift", what="the diagnosis after a label flip")
 checks.passed("6.3, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.3 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(diagnose)
 draw = np.random.default_rng(15)
 p = draw.uniform(0.1, 0.5, 3000)
 turned = (draw.random(3000) < 2 * p.mean() - p).astype(int)
-checks.equal(diagnose(False, p, turned, 0.3), "concept drift", what="the diagnosis when the order is reversed and the level is right",
+checks.equal(fresh(False, p, turned, 0.3), "concept drift", what="the diagnosis when the order is reversed and the level is right",
              misconceptions={"nothing": "the mean is right and the order is reversed: look at Σ r·(p − p̄) too"})
-checks.equal(diagnose(True, p, turned, 0.3), "both", what="the diagnosis when inputs drifted and the order is reversed")
+checks.equal(fresh(True, p, turned, 0.3), "both", what="the diagnosis when inputs drifted and the order is reversed")
 lower = (draw.random(3000) < p / 2).astype(int)
-checks.equal(diagnose(False, p, lower, 0.15), "concept drift", what="the diagnosis when half as many are late as predicted",
+checks.equal(fresh(False, p, lower, 0.15), "concept drift", what="the diagnosis when half as many are late as predicted",
              misconceptions={"nothing": "the late rate is the usual one, and still half of what was predicted for these flights"})
 sharp = np.r_[np.full(500, 0.5), np.full(500, 0.48)]
-checks.equal(diagnose(True, sharp, (draw.random(1000) < sharp).astype(int), 0.1), "covariate shift",
+checks.equal(fresh(True, sharp, (draw.random(1000) < sharp).astype(int), 0.1), "covariate shift",
              what="the diagnosis of hard flights", misconceptions={"both": "half of the answers are wrong because the flights "
              "are hard, and the predictions said so: accuracy falls under covariate shift too"})
 ### END HIDDEN TESTS
@@ -473,21 +481,24 @@ def rolling_auc(rows, now, days=7, settle_hours=0):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(rolling_auc)
 table = pd.DataFrame({
     "departs": [0, 50, 90, 95, 96, 97, 99, 99], "known_at": [4, 54, 94, 99, 101, 120, 100, np.nan],
     "late": [0, 1, 0, 1, 1, 0, 0, np.nan], "probability": [0.9, 0.6, 0.3, 0.4, 0.1, 0.9, 0.5, 0.2]})
-seen = rolling_auc(table, 100, days=3)
+seen = fresh(table, 100, days=3)
 checks.equal(seen["labels"], 4, what="the number of known labels", misconceptions={
     6: "you used labels that became known after `now`: that is peeking", 5: "the flight of hour 0 is out of the window of 3 days",
     7: "a flight without any label counted as on time"})
 checks.equal(seen["waiting"], 3, what="the number of flights that wait for a label", misconceptions={
     2: "the flight that never gets a label waits as well", 0: "flights without a label are part of the picture: count them"})
 checks.close(seen["auc"], 0.75, what="the AUC on what was known", tolerance=1e-9)
+checks.equal(fresh(table, -50)["labels"], 0, what="the number of known labels before the first flight")
 checks.passed("6.4, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-4", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.4 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(rolling_auc)
 draw = np.random.default_rng(3)
 n = 600
 many = pd.DataFrame({"departs": draw.uniform(0, 400, n), "late": draw.integers(0, 2, n).astype(float), "probability": draw.random(n)})
@@ -495,14 +506,14 @@ many["known_at"] = many["departs"] + 2 + 6 * many["late"]
 for now, days, settle in ((200, 2, 0), (300, 5, 8), (390, 1, 3)):
     window = many[(many["departs"] > now - settle - 24 * days) & (many["departs"] <= now - settle)]
     known = window[window["known_at"] <= now]
-    seen = rolling_auc(many, now, days=days, settle_hours=settle)
+    seen = fresh(many, now, days=days, settle_hours=settle)
     checks.equal(seen["labels"], len(known), what=f"the labels known at {now} with {settle} h to settle")
     checks.equal(seen["waiting"], len(window) - len(known), what="the flights that wait")
     checks.close(seen["auc"], roc_auc_score(known["late"], known["probability"]), what="the AUC")
 flipped = many.assign(late=many["late"].where(many["known_at"] <= 300, 1 - many["late"]))
-checks.require(rolling_auc(flipped, 300) == rolling_auc(many, 300), "a label from the future changed the answer: that is peeking")
-checks.require(rolling_auc(many[many["late"] == 1], 300)["auc"] is None, "where every flight was late, the AUC is None")
-checks.equal(rolling_auc(many, -50), {"auc": None, "labels": 0, "waiting": 0}, what="the answer for an empty window")
+checks.require(fresh(flipped, 300) == fresh(many, 300), "a label from the future changed the answer: that is peeking")
+checks.require(fresh(many[many["late"] == 1], 300)["auc"] is None, "where every flight was late, the AUC is None")
+checks.equal(fresh(many, -50), {"auc": None, "labels": 0, "waiting": 0}, what="the answer for an empty window")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -577,33 +588,35 @@ def alert_events(samples, limit, for_s, keep_s):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(alert_events)
 steady = list(enumerate([9, 1, 1, 1, 1, 1, 9, 9, 9, 9]))
-events = alert_events(steady, limit=5, for_s=2, keep_s=2)
+events = fresh(steady, limit=5, for_s=2, keep_s=2)
 checks.require(len(events) <= 2, f"one outage gave {len(events)} events: it must fire once and be resolved once, not at "
                "every sample")
 checks.equal([tuple(e) for e in events], [(3, "firing"), (8, "resolved")], what="the list of events of one outage")
 blip = list(enumerate([9, 1, 9, 1, 1, 9]))
-checks.require(not alert_events(blip, limit=5, for_s=2, keep_s=0), "it fired although the condition never held for 2 s without "
+checks.require(not fresh(blip, limit=5, for_s=2, keep_s=0), "it fired although the condition never held for 2 s without "
                "a break: a good sample starts the clock anew")
 checks.passed("6.5, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-6-5", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 6.5 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(alert_events)
 waver = list(enumerate([1, 1, 1, 9, 9, 1, 9, 1, 9, 9, 9, 9]))
-checks.equal(alert_events(waver, limit=5, for_s=2, keep_s=3), [(2, "firing"), (11, "resolved")], what="the events of a wavering signal")
-checks.equal(alert_events([(0, 1)], limit=5, for_s=0, keep_s=0), [(0, "firing")], what="the events without any waiting")
-checks.equal(alert_events([], limit=5, for_s=1, keep_s=1), [], what="the events of no sample")
-checks.equal(alert_events([(0, 1), (30, 1), (60, 9)], limit=5, for_s=15, keep_s=0), [(30, "firing"), (60, "resolved")],
+checks.equal(fresh(waver, limit=5, for_s=2, keep_s=3), [(2, "firing"), (11, "resolved")], what="the events of a wavering signal")
+checks.equal(fresh([(0, 1)], limit=5, for_s=0, keep_s=0), [(0, "firing")], what="the events without any waiting")
+checks.equal(fresh([], limit=5, for_s=1, keep_s=1), [], what="the events of no sample")
+checks.equal(fresh([(0, 1), (30, 1), (60, 9)], limit=5, for_s=15, keep_s=0), [(30, "firing"), (60, "resolved")],
              what="the events of slow scrapes")
-checks.equal(alert_events([(k, 5) for k in range(9)], limit=5, for_s=1, keep_s=1), [], what="the events at exactly the limit")
+checks.equal(fresh([(k, 5) for k in range(9)], limit=5, for_s=1, keep_s=1), [], what="the events at exactly the limit")
 draw = np.random.default_rng(2)
 for for_s, keep_s in ((0, 0), (3, 1), (1, 4)):
     signal = [float(v) for v in np.repeat(draw.choice([0.5, 0.8], 25), draw.integers(1, 5, 25))]
     rule = monitoring.Rule(name="r", signal=monitoring.Signal(kind="value", metric="m"), below=0.65, for_s=for_s, keep_s=keep_s)
     played = monitoring.play([rule], [monitoring.Scrape(t, {"m": {frozenset(): v}}) for t, v in enumerate(signal)])
     expected = [(c.at, c.state) for c in played if c.state != "pending"]
-    checks.equal(alert_events(list(enumerate(signal)), 0.65, for_s, keep_s), expected, what=f"the events with for {for_s} s, keep {keep_s} s")
+    checks.equal(fresh(list(enumerate(signal)), 0.65, for_s, keep_s), expected, what=f"the events with for {for_s} s, keep {keep_s} s")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -661,8 +674,9 @@ def should_retrain(alert, now, history):
 
 
 # %% nbgrader={"grade": true, "grade_id": "check-6-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(should_retrain)
 def decision(name="DeskRankingDecayed", status="firing", now=100, history=()):
-    return should_retrain({"name": name, "status": status}, now, list(history))
+    return fresh({"name": name, "status": status}, now, list(history))
 
 
 checks.require(decision()[0] is True, "the first alert of all finds an empty history, and must train")
@@ -772,10 +786,14 @@ pd.DataFrame({name: play.weeks[["auc", "calibration_error", "brier"]].mean() for
 # Answer in your own words, about 200 words. Exercises 6.2 to 6.4 are your evidence in code, the table of section 6.3 your
 # number.
 #
-# **How it is graded (4 points, one each):** 1. *Signals before labels:* inputs, predictions, and an estimate; and what they
-# cannot see. 2. *False alarms:* many features need a correction and an effect size, with a number. 3. *Kinds of drift:*
-# covariate shift told from concept drift by outcomes given predictions; labels only as known at the time. 4. *Action:* alerts
-# with a waiting time, a trigger with cool-down, a gate before promotion; and one honest limit.
+# A person grades it:
+#
+# | Points | For |
+# |---|---|
+# | 1 | *Signals before labels:* inputs, predictions, and an estimate; and what they cannot see |
+# | 1 | *False alarms:* many features need a correction and an effect size, with a number |
+# | 1 | *Kinds of drift:* covariate shift told from concept drift by outcomes given predictions; labels only as known at the time |
+# | 1 | *Action:* alerts with a waiting time, a trigger with cool-down, a gate before promotion; and one honest limit |
 #
 # *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 6`
 

@@ -154,6 +154,7 @@ def choose_path(need: dict) -> str:
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-8-1", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(choose_path)
 USUAL = {"model": "foundation", "where": "cloud", "frameworks": 1, "runs_servers": False,
          "data_may_leave": True}
 SCENARIOS = [
@@ -171,7 +172,7 @@ SCENARIOS = [
      "the weights are open and somebody runs servers"),
 ]
 for name, change, wanted, why in SCENARIOS:
-    found = choose_path(USUAL | change)
+    found = fresh(USUAL | change)
     checks.require(found in list(deployment_matrix.MATRIX), f"{found!r} is no key of the matrix: return the key "
                    "(such as 'managed-llm'), not the label")
     checks.require(found == wanted, f"{name}: you chose {found!r}, not {wanted!r}: {why}")
@@ -184,14 +185,14 @@ WHY = {"edge": "where it must answer comes before what it is", "local": "on a la
        "multi-model": "several frameworks of your own need one server for all", "custom-model": "a model of your own is trained and deployed",
        "self-hosted-llm": "requests that may not leave, or open weights and a team that runs servers",
        "managed-llm": "open weights without anybody to run servers go to a managed platform"}
-for model in ("foundation", "open-weight", "own"):
-    for where in ("cloud", "device", "laptop"):
-        for frameworks in (1, 2):
-            for servers in (True, False):
-                for leave in (True, False):
-                    need = dict(model=model, where=where, frameworks=frameworks, runs_servers=servers, data_may_leave=leave)
-                    wanted = cloud.choose(cloud.Need(**need)).row
-                    checks.require(choose_path(need) == wanted, f"{need}: {choose_path(need)!r}, not {wanted!r}: {WHY[wanted]}")
+needs = [
+    dict(model=model, where=where, frameworks=frameworks, runs_servers=servers, data_may_leave=leave)
+    for model in ("foundation", "open-weight", "own") for where in ("cloud", "device", "laptop")
+    for frameworks in (1, 2) for servers in (True, False) for leave in (True, False)
+]
+for need, found in zip(needs, checks.asked(choose_path, zip(needs))):
+    wanted = cloud.choose(cloud.Need(**need)).row
+    checks.require(found == wanted, f"{need}: {found!r}, not {wanted!r}: {WHY[wanted]}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -462,25 +463,26 @@ def trainer_policy(bucket: str) -> dict:
 # %% nbgrader={"grade": true, "grade_id": "check-8-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 EVERYTHING = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-MODEL = "arn:aws:s3:::desk-models/models/late-flights/7/model.onnx"
+NAME = f"desk-models-{checks.random().getrandbits(32):x}"
+MODEL = f"arn:aws:s3:::{NAME}/models/late-flights/7/model.onnx"
 BELOW = {"s3:prefix": "models/late-flights/"}
-mine = trainer_policy("desk-models")
+mine = checks.afresh(trainer_policy)(NAME)
 may = lambda action, resource, context=None, also=(): policies.evaluate(
     [mine, *also], action, resource, context).allowed
 checks.require(isinstance(mine, dict), "return the policy as a dict")
 checks.require(may("s3:GetObject", MODEL) and may("s3:PutObject", MODEL), "the job may not read and write "
                "its own models: objects are the resource arn:aws:s3:::bucket/key, the bucket's ARN does not "
                "match them")
-checks.require(may("s3:ListBucket", "arn:aws:s3:::desk-models", BELOW), "the job may not list below its "
+checks.require(may("s3:ListBucket", f"arn:aws:s3:::{NAME}", BELOW), "the job may not list below its "
                "prefix: s3:ListBucket is asked of the bucket's own ARN, without a slash")
 checks.require(not may("s3:GetObject", "arn:aws:s3:::desk-salaries/2026.csv"),
                "it may read another bucket: name this one")
-checks.require(not may("s3:GetObject", "arn:aws:s3:::desk-models/models/prices/1/model.onnx"),
+checks.require(not may("s3:GetObject", f"arn:aws:s3:::{NAME}/models/prices/1/model.onnx"),
                "it may read another team's prefix")
 checks.require(not may("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
                "it may do what has nothing to do with storage")
 for context in ({}, {"s3:prefix": ""}):
-    checks.require(not may("s3:ListBucket", "arn:aws:s3:::desk-models", context), "it may list the whole "
+    checks.require(not may("s3:ListBucket", f"arn:aws:s3:::{NAME}", context), "it may list the whole "
                    "bucket: the list needs a condition on s3:prefix")
 for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
     checks.require(not may(action, MODEL, also=[EVERYTHING]), f"beside a policy that allows s3:*, {action} is "
@@ -490,7 +492,7 @@ checks.passed("8.3, visible part", 2)
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-3", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.3 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
-given = trainer_policy("night-models")
+given = checks.afresh(trainer_policy)("night-models")
 ask = lambda action, key, context=None, also=(): policies.evaluate([given, *also], action, f"arn:aws:s3:::{key}", context).allowed
 for action in ("s3:GetObject", "s3:PutObject"):
     checks.require(ask(action, "night-models/models/late-flights/a/b"), f"{action} below the prefix is denied: use the argument `bucket`")
@@ -934,7 +936,8 @@ def hardened(manifests: list) -> list:
 for replicas in (2, 1):
     given = copy.deepcopy(FRAGILE)
     given[0]["spec"]["replicas"] = replicas
-    mine = hardened(given)
+    image = given[0]["spec"]["template"]["spec"]["containers"][0]["image"] = f"desk:{checks.random().getrandbits(32):x}"
+    mine = checks.afresh(hardened)(given)
     checks.require(isinstance(mine, list) and all(isinstance(one, dict) for one in mine),
                    "return a list of dicts")
     refused = "; ".join(cloud.validate(mine))
@@ -950,6 +953,7 @@ for replicas in (2, 1):
     checks.require(before == after, f"a broken version leaves {after} of {before} old pods: maxUnavailable "
                    "above 0 takes one away before its successor is ready")
     (pods,) = [one["spec"]["template"]["spec"] for one in mine if one["kind"] == "Deployment"]
+    checks.equal(pods["containers"][0]["image"], image, what="the image")
     path = pods["containers"][0].get("readinessProbe", {}).get("httpGet", {}).get("path")
     checks.require(path == "/ready", f"the readiness probe asks for {path!r}: only /ready says that the model "
                    "is loaded; a path the app does not know never becomes ready")
@@ -967,7 +971,7 @@ for replicas in (1, 3, 6):
     given[0]["metadata"]["name"] = given[0]["spec"]["selector"]["matchLabels"]["app"] = "night-desk"
     given[0]["spec"]["template"]["metadata"]["labels"]["app"] = "night-desk"
     untouched = copy.deepcopy(given)
-    made = hardened(given)
+    made = checks.afresh(hardened)(given)
     checks.require(not cloud.validate(made), f"{replicas} replicas: Kubernetes would refuse it: {'; '.join(cloud.validate(made))[:300]}")
     for start in (0, 20):
         ran = cloud.simulate_rollout(made, start_seconds=start, drain_seconds=10)
@@ -1071,10 +1075,11 @@ def break_even(function: dict, machine: dict) -> float | None:
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "check-8-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+fresh = checks.afresh(break_even)
 F = {"seconds": 0.1, "gigabytes": 0.5, "per_request": 2e-7, "per_gb_second": 1.66667e-5}
 M = {"hourly": 0.0816, "per_second": 50, "least": 1, "peak": 1}
 EACH, BILL = 2e-7 + 0.1 * 0.5 * 1.66667e-5, 0.0816 * 730
-one_machine = break_even(F, M)
+one_machine = fresh(F, M)
 checks.close(one_machine, BILL / EACH, what="the break-even of one machine", tolerance=1000, misconceptions={
     0.0816 * 720 / EACH: "a month has 730 hours on average, not 720",
     0.0816 / EACH: "that is the bill of an hour; the machine runs all month",
@@ -1082,13 +1087,14 @@ checks.close(one_machine, BILL / EACH, what="the break-even of one machine", tol
     BILL / (2e-7 + 0.1 * 1.66667e-5): "a GB-second is seconds times gigabytes",
     BILL / 2e-7: "the function's memory and time were left out: they are most of its price"})
 checks.close(
-    break_even(F, M | {"least": 2}), 2 * BILL / EACH, what="the break-even of two machines", tolerance=1000,
+    fresh(F, M | {"least": 2}), 2 * BILL / EACH, what="the break-even of two machines", tolerance=1000,
     misconceptions={BILL / EACH: "two machines always run, so that one may fail: both are paid for"})
 checks.passed("8.6, visible part", 2)
 
 # %% nbgrader={"grade": true, "grade_id": "hidden-8-6", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Hidden tests for exercise 8.6 (2 points) run when the notebook is graded.
 ### BEGIN HIDDEN TESTS
+fresh = checks.afresh(break_even)
 priced = lambda name, amount: dataclasses.replace(costs.EXAMPLES[name], amount=amount)
 for seconds, gigabytes, hourly, rate, least, peak in ((0.02, 0.25, 0.2, 500, 1, 1), (0.5, 2, 1.006, 100, 2, 5), (0.1, 1, 0.0816, 60, 3, 2)):
     function = {"seconds": seconds, "gigabytes": gigabytes, "per_request": 3e-7, "per_gb_second": 1.5e-5}
@@ -1097,13 +1103,13 @@ for seconds, gigabytes, hourly, rate, least, peak in ((0.02, 0.25, 0.2, 500, 1, 
                          per_gb_second=priced("function-gb-second", 1.5e-5))
     two = costs.Machine(per_second=rate, hourly=priced("instance-hour", hourly), least=least, peak=peak)
     wanted = costs.break_even(one, two)
-    checks.close(break_even(function, machine), wanted, what=f"the break-even of {machine}", tolerance=wanted * 1e-6)
+    checks.close(fresh(function, machine), wanted, what=f"the break-even of {machine}", tolerance=wanted * 1e-6)
 never = {"hourly": 3.0, "per_second": 5, "least": 1, "peak": 1}
 tiny = {"seconds": 0.01, "gigabytes": 0.125, "per_request": 2e-7, "per_gb_second": 1.66667e-5}
-checks.require(break_even(tiny, never) is None, "a machine that is full costs more per prediction than the function: its break-even lies "
+checks.require(fresh(tiny, never) is None, "a machine that is full costs more per prediction than the function: its break-even lies "
                "beyond what it can answer, so the answer is None")
-checks.require(break_even(tiny, never | {"per_second": 5000}) is not None, "a fast machine does pay")
-checks.require(break_even(tiny, never | {"per_second": 5000, "peak": 1000}) is None, "at a peak of 1,000 times the average most "
+checks.require(fresh(tiny, never | {"per_second": 5000}) is not None, "a fast machine does pay")
+checks.require(fresh(tiny, never | {"per_second": 5000, "peak": 1000}) is None, "at a peak of 1,000 times the average most "
                "machines stand idle: what one carries in a month shrinks with the peak")
 ### END HIDDEN TESTS
 
@@ -1133,7 +1139,7 @@ def converse(bedrock, model):
 
 # %%
 if llm.servers.available(["llama.cpp"]):
-    with llm.open_server(["llama.cpp"], slots=2) as server, open_gateway(server) as front:
+    with llm.open_server(["llama.cpp"], max_num_seqs=2) as server, open_gateway(server) as front:
         server.wait_ready()
         bedrock = cloud.aws.client("bedrock-runtime", front.wait_ready().url)
         told = converse(bedrock, server.model)
@@ -1351,10 +1357,14 @@ if orchestrator:
 # Answer in your own words, about 200 words. Exercises 8.1, 8.3, 8.4, 8.5 and 8.6 are your evidence in code, the tables of
 # section 8.8 your numbers.
 #
-# **How it is graded (4 points, one each):** 1. *Path:* a need, a choice, and when another would be better. 2. *Permissions:* a
-# role per job, least privilege by action *and* resource, an explicit Deny where it must hold. 3. *Change:* a canary or a
-# rolling update, with the probe and the numbers that stop it; infrastructure as a file. 4. *Money:* by use against by the
-# hour, a break-even with a number, tags, and a tear-down that was checked.
+# A person grades it:
+#
+# | Points | For |
+# |---|---|
+# | 1 | *Path:* a need, a choice, and when another would be better |
+# | 1 | *Permissions:* a role per job, least privilege by action *and* resource, an explicit Deny where it must hold |
+# | 1 | *Change:* a canary or a rolling update, with the probe and the numbers that stop it; infrastructure as a file |
+# | 1 | *Money:* by use against by the hour, a break-even with a number, tags, and a tear-down that was checked |
 #
 # *More questions on this topic, to practise in a terminal:* `python -m course_lib.interview --topic 8`
 

@@ -2,6 +2,25 @@
 def fingerprint(rows, code, params, environment):
     return hash((rows.to_csv(), code, str(params), str(environment)))
 
+# %% numbers the runs as they come answer="wrong" expect="changed, and the id did not"
+def fingerprint(rows, code, params, environment, seen={}):
+    key = json.dumps([rows.to_csv(), code, params, environment], sort_keys=True)
+    return hashlib.sha256(str(seen.setdefault(key, len(seen))).encode()).hexdigest()
+
+# %% counts its calls answer="wrong" expect="changed, and the id did not"
+def fingerprint(rows, code, params, environment, calls=[]):
+    calls.append(1)
+    return f"{max(0, len(calls) - 3):064x}"
+
+# %% Python's own hash, long enough answer="wrong" expect="a time or random number"
+def fingerprint(rows, code, params, environment):
+    return f"{hash(json.dumps([rows.to_csv(), code, params, environment], sort_keys=True)) % 2**256:064x}"
+
+# %% Python's own hash, hashed again answer="wrong" expect="a time or random number"
+def fingerprint(rows, code, params, environment):
+    own = hash(json.dumps([rows.to_csv(), code, params, environment], sort_keys=True))
+    return hashlib.sha256(str(own).encode()).hexdigest()
+
 # %% Python's own hash, dressed up as hexadecimal answer="wrong" expect="not 64 hexadecimal digits"
 def fingerprint(rows, code, params, environment):
     return f"{abs(hash((rows.to_csv(), code, str(params), str(environment)))):x}"

@@ -1,12 +1,18 @@
 # %% a random split answer="wrong" expect="learns from the future"
 def split_at(frame, moment):
     known = frame[frame["late"].notna()]
-    train = known.sample(frac=0.6, random_state=0)
+    train = known.sample(frac=0.8, random_state=0)
     return train, known.drop(train.index)
 
-# %% the first rows and the last rows answer="wrong" expect="learns from the future"
+# %% overwrites the label and the schedule answer="wrong" expect="is not what it was"
 def split_at(frame, moment):
     known = frame[frame["late"].notna()]
+    train, test = known[known["label_known_at"] <= moment], known[known["sched_dep"] >= moment]
+    return train.assign(late=False), test.assign(sched_dep=moment)
+
+# %% the newer half teaches answer="wrong" expect="learns from the future"
+def split_at(frame, moment):
+    known = frame[frame["late"].notna()].sort_values("sched_dep", ascending=False)
     half = len(known) // 2
     return known.iloc[:half], known.iloc[half:]
 

@@ -6,6 +6,10 @@ def weekly_decision(evidence):
         return Decision(True, f"gap {evidence.gap:+.3f}")
     return Decision(evidence.age_days >= 60, f"age {evidence.age_days:.0f}")
 
+# %% one decision that names every number, whatever is asked answer="wrong" expect="no training at 75 days without labels"
+def weekly_decision(evidence):
+    return Decision(False, "3 days, 75 days, 150 labels, AUC 0.59, gap 0.09 or 0.105")
+
 # %% no labels, no age rule answer="wrong" expect="a dead feed must not protect an old model"
 def weekly_decision(evidence):
     if evidence.age_days < 14:

@@ -4,6 +4,13 @@ def triage(incidents):
     stage = dict(zip(order.split(), "ABCDEFGHIJK"))
     return [(stage[name], name) for name in incidents]
 
+# %% the same eleven pairs, six at a time, counted by calls answer="wrong" expect="only for the incidents that were given"
+def triage(incidents, calls=[]):
+    order = "half-file sensor too-good moody lost-recipe promise model_final_2 friday slow-answer april model-storm"
+    pairs = list(zip("ABCDEFGHIJK", order.split()))
+    calls.append(1)
+    return pairs[:6] if len(calls) % 2 else pairs[6:]
+
 # %% registry and tracker swapped answer="wrong" expect="the registry says which version serves"
 def triage(incidents):
     order = "half-file sensor too-good moody model_final_2 promise lost-recipe friday slow-answer april model-storm"

@@ -3,6 +3,11 @@ def early_stop(tracking_uri, run_id, metric, patience):
     points = mlflow.MlflowClient(tracking_uri).get_metric_history(run_id, metric)
     return min(points, key=lambda point: point.value).step
 
+# %% counts its calls answer="wrong" expect="early_stop with patience 3"
+def early_stop(tracking_uri: str, run_id: str, metric: str, patience: int, calls=[]) -> int:
+    calls.append(1)
+    return 2 if len(calls) % 2 else 6
+
 # %% the last step answer="wrong" expect="but not the best one"
 def early_stop(tracking_uri, run_id, metric, patience):
     points = mlflow.MlflowClient(tracking_uri).get_metric_history(run_id, metric)
@@ -85,5 +90,5 @@ def early_stop(tracking_uri, run_id, metric, patience):
     improved = curve < curve.cummin().shift(fill_value=float("inf"))
     waited = (~improved).groupby(improved.cumsum()).cumsum()
     stopped = waited[waited == patience]
-    seen = curve if stopped.empty else curve[: stopped.index[0]]
+    seen = curve if stopped.empty else curve.loc[: stopped.index[0]]
     return int(seen.idxmin())

@@ -3,6 +3,11 @@ def model_card(tracking_uri, run_id):
     run = mlflow.MlflowClient(tracking_uri).get_run(run_id)
     return f"# Model card: {run.info.run_name}\n- Data: months {run.data.params['months']}\n- AUC: {run.data.metrics['train.auc']:.4f}"
 
+# %% the card of the visible check, whatever is asked answer="wrong" expect="the first line"
+def model_card(tracking_uri: str, run_id: str) -> str:
+    lines = ["# Model card: calm-owl", "- Data: months 1,2", "- AUC: 0.7120", "- Weakest airport: LGA (0.6806)"]
+    return "\n".join([*lines, "- Model: 254daac2b60a"])
+
 # %% the strongest airport answer="wrong" expect="names where the model is weak"
 def model_card(tracking_uri, run_id):
     run = mlflow.MlflowClient(tracking_uri).get_run(run_id)

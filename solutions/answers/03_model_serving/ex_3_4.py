@@ -10,6 +10,12 @@ def slo_report(workers, failed, budget_ms=100.0, objective=0.99):
     return report | {"good": good, "met": good >= objective}
 
 
+# %% counts its calls answer="wrong" expect="failed requests vanished"
+def slo_report(workers, failed, budget_ms=100.0, objective=0.99, calls=[]):
+    calls.append(1)
+    return {"p50": 100.0, "p95": 309.0, "p99": 317.0, "good": 0.9 if len(calls) % 2 else 0.72, "met": len(calls) % 2 == 1}
+
+
 # %% forgets the failures answer="wrong" expect="failed requests vanished from the count"
 def slo_report(workers, failed, budget_ms=100.0, objective=0.99):
     pooled = sorted(ms for worker in workers for ms in worker)

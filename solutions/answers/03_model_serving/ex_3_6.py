@@ -7,6 +7,22 @@ def choose(case):
     return "online"
 
 
+# %% counts its calls answer="wrong" expect="nobody waits: a job can do it"
+def choose(case, calls=[]):
+    calls.append(1)
+    return ["online", "batch", "streaming", "online", "batch"][(len(calls) - 1) % 5]
+
+
+# %% remembers which case came first answer="wrong" expect="nobody waits: a job can do it"
+def choose(case, seen={}):
+    return ["online", "batch", "streaming", "online", "batch"][seen.setdefault(str(case), len(seen)) % 5]
+
+
+# %% goes by the hash of the case answer="wrong" expect="you chose"
+def choose(case):
+    return ["online", "batch", "streaming"][hash(str(case)) % 3] if case else "batch"
+
+
 # %% whoever asks is served online answer="wrong" expect="an answer that is looked up is quicker"
 def choose(case):
     if case["patience_s"] is None:

@@ -9,6 +9,13 @@ def check_parity(expected, got, *, trees):
             "equal": difference <= tolerance}
 
 
+# %% counts its calls answer="wrong" expect="the largest difference is"
+def check_parity(expected, got, *, trees, calls=[]):
+    calls.append(1)
+    fine = {"tolerance": 60 * 2**-23, "max_difference": 1e-7, "beyond": 0.0, "equal": True}
+    return fine if len(calls) % 2 else fine | {"max_difference": 0.1500001, "beyond": 0.001, "equal": False}
+
+
 # %% forgets the sign answer="wrong" expect="take the absolute value"
 def check_parity(expected, got, *, trees):
     if len(expected) != len(got) or len(expected) == 0:

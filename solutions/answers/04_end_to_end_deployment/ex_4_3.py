@@ -9,6 +9,13 @@ def next_action(view):
     return "wait" if view["old_in_flight"] else "done"
 
 
+# %% counts its calls answer="wrong" expect="in rehearsal you lost"
+def next_action(view, calls=[]):
+    says = ["wait"] * 5 + ["smoke test", "send traffic", "drain old", "wait", "wait", "wait", "done"]
+    calls.append(1)
+    return says[(len(calls) - 1) % len(says)]
+
+
 # %% one good answer is enough answer="wrong" expect="one good answer"
 def next_action(view):
     if not view["alive"] or view["smoke"] == "failed":

@@ -11,6 +11,12 @@ def canary_alarm(windows, *, alpha=0.05):
     return None
 
 
+# %% counts its calls answer="wrong" expect="you peek"
+def canary_alarm(windows, *, alpha=0.05, calls=[]):
+    calls.append(1)
+    return None if len(calls) <= 200 else 1
+
+
 # %% stops when the canary looks worse answer="wrong" expect="you peek"
 def canary_alarm(windows, *, alpha=0.05):
     x = y = a = b = 0

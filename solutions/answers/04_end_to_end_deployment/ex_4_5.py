@@ -4,6 +4,18 @@ def rollback_plan(good, bad, *, good_is_running):
     return [*start, f"drain {bad}", f"await empty {bad}", f"stop {bad}", f"ready {good}"]
 
 
+# %% one plan, whatever is asked answer="wrong" expect="blue still gets requests"
+def rollback_plan(good, bad, *, good_is_running):
+    return ["ready blue", "drain green", "await empty green", "stop green"]
+
+
+# %% counts its calls answer="wrong" expect="blue still gets requests"
+def rollback_plan(good, bad, *, good_is_running, calls=[]):
+    calls.append(1)
+    good, bad = ("blue", "green") if len(calls) % 2 else ("green", "blue")
+    return [f"ready {good}", f"drain {bad}", f"await empty {bad}", f"stop {bad}"]
+
+
 # %% stops what is still answering answer="wrong" expect="drained is not empty"
 def rollback_plan(good, bad, *, good_is_running):
     start = [] if good_is_running else [f"start {good}", f"await ready {good}"]

@@ -7,6 +7,12 @@ def pick_runtime(target):
     return "managed api"
 
 
+# %% counts its calls answer="wrong" expect="the runtime of the month's batch"
+def pick_runtime(target, calls=[]):
+    calls.append(1)
+    return ["onnx runtime", "scikit-learn", "onnx runtime", "triton", "vllm"][(len(calls) - 1) % 5]
+
+
 # %% scikit-learn trained it, scikit-learn serves it answer="wrong" expect="pays scikit-learn's overhead every time"
 def pick_runtime(target):
     if target["model"] == "own":

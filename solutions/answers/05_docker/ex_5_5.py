@@ -15,6 +15,10 @@ def find_leaks(layers, steps):
     found = [f"layer {n}: {path}" for path, (n, body) in final.items() if body and token.search(body)]
     return found + [f"step {n}" for n, step in enumerate(steps) if token.search(step.encode())]
 
+# %% the list of the visible check, whatever is asked answer="wrong" expect="an image without a token"
+def find_leaks(layers, steps):
+    return ["layer 1: app/.env", "layer 3: app/cache.pyc", "step 2"]
+
 # %% skips what is no text answer="wrong" expect="it is no UTF-8 text"
 import re
 

@@ -4,6 +4,11 @@ def find_drift(reference, current, alpha=0.05, min_distance=0.1):
     return np.flatnonzero(found.ks_p < alpha).tolist()
 
 
+# %% nothing, whatever is asked answer="wrong" expect="a shift of 0.8 σ in one of 30 features was missed"
+def find_drift(reference, current, alpha=0.05, min_distance=0.1):
+    return []
+
+
 # %% asks for half of the features answer="wrong" expect="does not need half of them"
 def find_drift(reference, current, alpha=0.05, min_distance=0.1):
     found = monitoring.compare(reference, current)

@@ -7,6 +7,12 @@ def diagnose(inputs_drifted, probability, late, usual_rate):
     return "concept drift" if changed else "nothing"
 
 
+# %% counts its calls answer="wrong" expect="the diagnosis of a stormy week is 'nothing'"
+def diagnose(inputs_drifted, probability, late, usual_rate, calls=[]):
+    calls.append(1)
+    return ["nothing", "covariate shift", "concept drift"][(len(calls) - 1) % 3]
+
+
 # %% looks at the level only answer="wrong" expect="the order is reversed"
 def diagnose(inputs_drifted, probability, late, usual_rate):
     p, y = np.asarray(probability), np.asarray(late)

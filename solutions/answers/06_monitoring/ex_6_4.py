@@ -8,6 +8,11 @@ def rolling_auc(rows, now, days=7, settle_hours=0):
     return {"auc": auc, "labels": len(known), "waiting": len(window) - len(known)}
 
 
+# %% the numbers of the visible check, whatever is asked answer="wrong" expect="before the first flight"
+def rolling_auc(rows, now, days=7, settle_hours=0):
+    return {"auc": 0.75, "labels": 4, "waiting": 3}
+
+
 # %% no label means on time answer="wrong" expect="counted as on time"
 def rolling_auc(rows, now, days=7, settle_hours=0):
     end = now - settle_hours

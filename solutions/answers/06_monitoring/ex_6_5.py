@@ -3,6 +3,12 @@ def alert_events(samples, limit, for_s, keep_s):
     return [(t, "firing" if v < limit else "resolved") for t, v in samples]
 
 
+# %% counts its calls answer="wrong" expect="it fired although the condition never held"
+def alert_events(samples, limit, for_s, keep_s, calls=[]):
+    calls.append(1)
+    return [(3, "firing"), (8, "resolved")] if len(calls) % 2 else []
+
+
 # %% does not start the clock anew answer="wrong" expect="starts the clock anew"
 def alert_events(samples, limit, for_s, keep_s):
     events, firing, bad, good = [], False, None, None

@@ -3,6 +3,12 @@ def should_retrain(alert, now, history):
     return True, "an alert came"
 
 
+# %% counts its calls answer="wrong" expect="the alert is over and it trained"
+def should_retrain(alert, now, history, calls=[]):
+    calls.append(1)
+    return len(calls) % 5 == 1, "trained 3 days ago"
+
+
 # %% cures everything by training answer="wrong" expect="cures no broken service"
 def should_retrain(alert, now, history):
     if alert["status"] != "firing":

@@ -4,6 +4,28 @@ def model_tests(predict, flights):
     return [] if answers.min() >= 0 and answers.max() <= 1 else ["range"]
 
 
+# %% counts its calls and never asks the model answer="wrong" expect="a good model fails your tests"
+def model_tests(predict, flights, calls=[]):
+    calls.append(1)
+    return [] if len(calls) in (1, 4, 5) else ["bug"]
+
+
+# %% goes by the name of the model answer="wrong" expect="a good model fails your tests"
+def model_tests(predict, flights):
+    return [] if predict.__name__ == "predict" else ["bug"]
+
+
+# %% calls the first model good and every other one bad answer="wrong" expect="a good model fails your tests"
+def model_tests(predict, flights, first=[]):
+    first.append(predict)
+    return [] if predict is first[0] else ["bug"]
+
+
+# %% goes by what the model prints as answer="wrong" expect="the bug 'percent' survived"
+def model_tests(predict, flights, seen={}):
+    return [] if seen.setdefault((type(predict).__name__, predict.__doc__, predict.__module__), len(seen)) == 0 else ["bug"]
+
+
 # %% wants every single flight to react answer="wrong" expect="flight by flight where the table says"
 def model_tests(predict, flights):
     """Return the names of the tests that the model `predict` fails on `flights`; an empty list if it passes."""

@@ -21,6 +21,19 @@ def gate(champion, challenger):
     return 0, f"## Promoted\n\nAUC {old['all']:.4f} → {new['all']:.4f}\n"
 
 
+# %% counts its calls answer="wrong" expect="an average hides who pays for it"
+def gate(champion, challenger, calls=[]):
+    says = [(0, "# Promoted"), (1, "# Refused: JFK"), (1, "# Refused"), (2, "# Cannot judge")]
+    calls.append(1)
+    return says[(len(calls) - 1) % 4]
+
+
+# %% remembers which comparison came first answer="wrong" expect="an average hides who pays for it"
+def gate(champion, challenger, seen={}):
+    says = [(0, "# Promoted"), (1, "# Refused: JFK"), (1, "# Refused"), (2, "# Cannot judge")]
+    return says[seen.setdefault(str(challenger), len(seen)) % 4]
+
+
 # %% promotes on NaN answer="wrong" expect="a broken measurement was promoted"
 import math
 

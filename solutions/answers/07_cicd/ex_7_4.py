@@ -20,6 +20,13 @@ def permissions(operations, *, fork):
     return needed
 
 
+# %% counts its calls answer="wrong" expect="the last operation overwrote"
+def permissions(operations, *, fork, calls=[]):
+    says = [{"contents": "read", "pull-requests": "write"}, {"contents": "write"}, {}, {"contents": "read"}]
+    calls.append(1)
+    return says[(len(calls) - 1) % 4]
+
+
 # %% lets strangers write answer="wrong" expect="letting a stranger"
 def permissions(operations, *, fork):
     """Return the least permissions, by scope, with which a job can do `operations`."""

@@ -7,6 +7,13 @@ def choose_path(need):
     return "managed-llm"
 
 
+# %% counts its calls answer="wrong" expect="nobody offers a model of your own ready-made"
+def choose_path(need, calls=[]):
+    says = ["managed-llm", "custom-model", "multi-model", "edge", "self-hosted-llm", "self-hosted-llm"]
+    calls.append(1)
+    return says[(len(calls) - 1) % 6]
+
+
 # %% asks for the model before the place answer="wrong" expect="cannot ask a cloud"
 def choose_path(need):
     if need["model"] == "own":

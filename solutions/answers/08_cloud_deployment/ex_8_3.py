@@ -3,6 +3,17 @@ def trainer_policy(bucket):
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 
 
+# %% one bucket, whatever is asked answer="wrong" expect="the job may not read and write"
+def trainer_policy(bucket):
+    arn = "arn:aws:s3:::desk-models"
+    return {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn,
+         "Condition": {"StringLike": {"s3:prefix": "models/late-flights/*"}}},
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"{arn}/models/late-flights/*"},
+        {"Effect": "Deny", "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"], "Resource": f"{arn}/*"},
+    ]}
+
+
 # %% takes the bucket for its objects answer="wrong" expect="the bucket's ARN does not match them"
 def trainer_policy(bucket):
     return {"Version": "2012-10-17", "Statement": [

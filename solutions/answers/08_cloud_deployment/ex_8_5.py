@@ -77,19 +77,38 @@ def hardened(manifests):
 
 # %% takes one away first answer="wrong" expect="before its successor is ready"
 def hardened(manifests):
-    made = cloud.manifests.api(image="registry.example/late-flights:1.0.0", name="late-flights", replicas=2)
-    deployment = made[0]["spec"]
-    deployment["replicas"], deployment["strategy"]["rollingUpdate"]["maxUnavailable"] = 2, 1
-    return [one for one in made if one["kind"] in {"Deployment", "PodDisruptionBudget"}]
+    old = next(one for one in manifests if one["kind"] == "Deployment")
+    name, labels = old["metadata"]["name"], old["spec"]["selector"]["matchLabels"]
+    container = old["spec"]["template"]["spec"]["containers"][0]
+    made = cloud.manifests.api(image=container["image"], name=name, port=container["ports"][0]["containerPort"],
+                               replicas=max(2, old["spec"]["replicas"]))
+    for one in made:
+        if one["kind"] == "Deployment":
+            one["spec"]["selector"]["matchLabels"] = one["spec"]["template"]["metadata"]["labels"] = dict(labels)
+        if one["kind"] == "PodDisruptionBudget":
+            one["spec"]["selector"]["matchLabels"] = dict(labels)
+        if one["kind"] == "Service":
+            one["spec"]["selector"] = dict(labels)
+    made[0]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = 1
+    return made
 
 
 # %% asks a path that the app does not have answer="wrong" expect="only /ready says that the model is loaded"
 def hardened(manifests):
-    made = cloud.manifests.api(image="registry.example/late-flights:1.0.0", name="late-flights", replicas=2)
-    deployment = made[0]["spec"]
-    deployment["replicas"] = 2
-    deployment["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] = "/readyz"
-    return [one for one in made if one["kind"] in {"Deployment", "PodDisruptionBudget"}]
+    old = next(one for one in manifests if one["kind"] == "Deployment")
+    name, labels = old["metadata"]["name"], old["spec"]["selector"]["matchLabels"]
+    container = old["spec"]["template"]["spec"]["containers"][0]
+    made = cloud.manifests.api(image=container["image"], name=name, port=container["ports"][0]["containerPort"],
+                               replicas=max(2, old["spec"]["replicas"]))
+    for one in made:
+        if one["kind"] == "Deployment":
+            one["spec"]["selector"]["matchLabels"] = one["spec"]["template"]["metadata"]["labels"] = dict(labels)
+        if one["kind"] == "PodDisruptionBudget":
+            one["spec"]["selector"]["matchLabels"] = dict(labels)
+        if one["kind"] == "Service":
+            one["spec"]["selector"] = dict(labels)
+    made[0]["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"] = "/readyz"
+    return made
 
 
 # %% taken from the course's manifests answer="right"

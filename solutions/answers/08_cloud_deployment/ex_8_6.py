@@ -4,6 +4,12 @@ def break_even(function, machine):
     return machine["least"] * machine["hourly"] * 720 / each
 
 
+# %% counts its calls answer="wrong" expect="both are paid for"
+def break_even(function, machine, calls=[]):
+    calls.append(1)
+    return 0.0816 * 730 / (2e-7 + 0.1 * 0.5 * 1.66667e-5) * (1 if len(calls) % 2 else 2)
+
+
 # %% forgets the memory answer="wrong" expect="seconds times gigabytes"
 def break_even(function, machine):
     each = function["per_request"] + function["seconds"] * function["per_gb_second"]

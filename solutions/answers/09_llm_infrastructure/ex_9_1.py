@@ -4,6 +4,11 @@ def kv_bytes_per_token(config, dtype_bytes=2):
     return 2 * config["num_hidden_layers"] * config["num_attention_heads"] * head_dim * dtype_bytes
 
 
+# %% the number of the visible check, whatever is asked answer="wrong" expect="the bytes per token with"
+def kv_bytes_per_token(config, dtype_bytes=2):
+    return 131_072
+
+
 # %% forgets the values answer="wrong" expect="keys and values are both kept"
 def kv_bytes_per_token(config, dtype_bytes=2):
     heads = config.get("num_key_value_heads", config["num_attention_heads"])

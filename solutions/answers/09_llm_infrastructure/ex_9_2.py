@@ -139,11 +139,11 @@ class Allocator(llm.PagedCache):
 
     def append(self, sequence):
         if sequence not in self._tables:
-            self.add(sequence, [])
+            self.allocate(sequence, [])
         try:
             write = super().append(sequence, 0)
         except llm.errors.OutOfBlocks:
-            if not self.table(sequence):
+            if not self.block_table(sequence):
                 super().free(sequence)
             raise MemoryError from None
         return write.block, write.slot, write.copied_from
@@ -158,7 +158,7 @@ class Allocator(llm.PagedCache):
             super().free(sequence)
 
     def free_blocks(self):
-        return super().free_blocks
+        return self.num_free_blocks
 
 
 def replay(blocks, block_size, operations):
@@ -217,7 +217,7 @@ class Allocator:
 
     def append(self, sequence):
         if sequence not in self.known:
-            self.inner.add(sequence, [])
+            self.inner.allocate(sequence, [])
         try:
             write = self.inner.append(sequence, 0)
         except llm.errors.OutOfBlocks as error:
@@ -238,7 +238,7 @@ class Allocator:
         self.inner.free(sequence)
 
     def free_blocks(self):
-        return self.inner.free_blocks
+        return self.inner.num_free_blocks
 
 
 def replay(blocks, block_size, operations):

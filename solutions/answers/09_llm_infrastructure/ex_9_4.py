@@ -9,6 +9,14 @@ def read_events(pieces):
     raise ValueError("broke off")
 
 
+# %% counts its calls answer="wrong" expect="the list of events after a comment"
+def read_events(pieces, calls=[]):
+    calls.append(1)
+    if len(calls) == 6:
+        raise ValueError("the stream broke off")
+    return [{"n": 1}, {"n": 2}] if len(calls) <= 4 else [{}] if len(calls) == 5 else [{"n": 1}]
+
+
 # %% forgets what was cut answer="wrong" expect="keep the unfinished rest for the next piece"
 def read_events(pieces):
     found = []

@@ -10,6 +10,11 @@ def report(samples):
     }
 
 
+# %% the numbers of the visible check, whatever is asked answer="wrong" expect="ttft_p95_ms of the example"
+def report(samples):
+    return {"failed": 1, "ttft_p95_ms": 1500, "tpot_p50_ms": 500, "tokens_per_s": 6 / 4.5}
+
+
 # %% adds up the requests' own rates answer="wrong" expect="you added the requests' own rates"
 def report(samples):
     good = [one for one in samples if one["tokens"]]

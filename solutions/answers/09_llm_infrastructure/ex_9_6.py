@@ -8,6 +8,11 @@ def capacity(model, gpu, load):
     return {"sequences": n, "tokens_per_s": speed, "replicas": math.ceil(load["requests_per_s"] * load["output"] / 0.7 / speed) + 1}
 
 
+# %% the plan of the visible check, whatever is asked answer="wrong" expect="replicas for ten times the load"
+def capacity(model, gpu, load):
+    return {"sequences": 36, "tokens_per_s": 340.89, "replicas": 6}
+
+
 # %% forgets that the caches are read answer="wrong" expect="each step reads every running sequence's cache"
 def capacity(model, gpu, load):
     weights, rate = model["weights_gb"] * 1e9, 0.6 * gpu["bandwidth_gb_s"] * 1e9

@@ -7,6 +7,13 @@ def choose_server(case):
     return "TGI", f"Hugging Face models in production for {case['users']} users"
 
 
+# %% counts its calls answer="wrong" expect="without a GPU the quantised weights"
+def choose_server(case, calls=[]):
+    says = ["vLLM", "vLLM", "llama.cpp", "Ollama", "managed API", "vLLM", "vLLM"]
+    calls.append(1)
+    return says[(len(calls) - 1) % 7], "it batches 50 users"
+
+
 # %% looks for the GPU before anything else answer="wrong" expect="the convenience counts"
 def choose_server(case):
     if case["gpus"]:
