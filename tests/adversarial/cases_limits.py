@@ -5,29 +5,35 @@ from __future__ import annotations
 from attacks import FINE, LOST, RIGHT, Attack
 
 CASES = [
-    Attack("endless loop in the cell", RIGHT + "while True: pass\n", FINE),
-    Attack("endless loop in the function", "def add(a, b):\n    while True: pass\n", LOST, message="longer than allowed"),
-    Attack("sleep in the function", "import time\ndef add(a, b):\n    time.sleep(600)\n", LOST, message="longer than allowed"),
+    Attack("endless loop in the cell", RIGHT + "while True: pass\n", FINE, endless=True),
+    Attack("endless loop in the function", "def add(a, b):\n    while True: pass\n", LOST, message="longer than allowed", endless=True),
+    Attack("sleep in the function", "import time\ndef add(a, b):\n    time.sleep(600)\n", LOST, message="longer than allowed", endless=True),
     Attack("KeyboardInterrupt swallowed", """
 def add(a, b):
     while True:
         try:
-            while True: pass
+            while True: int()  # around an empty loop Python 3.11 has no handler
         except BaseException:
             pass
-""", LOST, message="longer than allowed"),
+""", LOST, message="longer than allowed", endless=True),
     Attack("signals ignored", """
 import signal, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
     signal.signal(number, signal.SIG_IGN)
 def add(a, b):
     time.sleep(600)
-""", LOST, message="longer than allowed"),
+""", LOST, message="longer than allowed", endless=True),
     Attack("process ended in the cell", RIGHT + "import os; os._exit(0)\n", LOST),
     Attack("process ended in the function", "import os\ndef add(a, b):\n    os._exit(0)\n", LOST, message="ended the Python process"),
+    Attack("process ended when the cell is repeated", """
+import os
+if os.path.exists('seen'): os._exit(0)
+open('seen', 'w').close()
+def add(a, b): os._exit(0)
+""", LOST, message="ended the Python process"),
     Attack("process killed by itself", "import ctypes\ndef add(a, b):\n    ctypes.string_at(0)\n", LOST, message="ended the Python process"),
     Attack("exit handler", RIGHT + "import atexit, os; atexit.register(os._exit, 3); exit()\n", FINE),
-    Attack("all descriptors closed", "import os\ndef add(a, b):\n    os.closerange(0, 1024)\n    return a + b\n", LOST),
+    Attack("all descriptors closed", "import os\ndef add(a, b):\n    os.closerange(0, 1024)\n    return a + b\n", LOST, endless=True),
     Attack("memory in one process", "def add(a, b):\n    return len(bytearray(2_000_000_000)) * 0 + a + b\n", LOST, message="Memory"),
     Attack("memory piece by piece", "def add(a, b):\n    kept = []\n    while True: kept.append(bytearray(b'x') * 10_000_000)\n", LOST),
     Attack("memory over children", """
@@ -42,14 +48,11 @@ def add(a, b):
     Attack("fork bomb", """
 import os, time
 def add(a, b):
-    stop = time.monotonic() + 1
-    made = 0
-    while time.monotonic() < stop:
+    for made in range(200):
         try:
             if os.fork() == 0:
                 time.sleep(30)
                 os._exit(0)
-            made += 1
         except OSError as error:
             return ['refused after', made]
     return a + b
@@ -106,8 +109,8 @@ except OSError as error:
     Attack("endless generator", "def add(a, b):\n    while True: yield 1\n", LOST),
     Attack("deep recursion", "def add(a, b):\n    return add(a, b)\n", LOST, message="RecursionError"),
     Attack("deep recursion in C", "import sys\ndef add(a, b):\n    sys.setrecursionlimit(10**9)\n    return add(a, b)\n", LOST),
-    Attack("catastrophic regular expression", "import re\ndef add(a, b):\n    return re.match('(a+)+$', 'a' * 60 + 'b')\n", LOST),
-    Attack("interpreter lock held", "def add(a, b):\n    return 9 ** (9 ** 9)\n", LOST),
+    Attack("catastrophic regular expression", "import re\ndef add(a, b):\n    return re.match('(a+)+$', 'a' * 60 + 'b')\n", LOST, endless=True),
+    Attack("interpreter lock held", "def add(a, b):\n    return 9 ** (9 ** 9)\n", LOST, endless=True),
     Attack("syntax error", "def add(a, b)\n    return a + b\n", LOST, message="add is not defined"),
     Attack("error before the function", "1 / 0\n" + RIGHT, LOST, message="ZeroDivisionError"),
     Attack("empty cell", "", LOST, message="add is not defined"),

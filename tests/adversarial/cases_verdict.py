@@ -203,11 +203,45 @@ for name in ('colorsys', 'sitecustomize', 'usercustomize', 'this'):
     Attack("function with a name in other letters", "def \uff41\uff44\uff44(a, b):\n    return a + b\n", FINE),  # NFKC: add
     Attack("right answer as numpy number", "import numpy as np\ndef add(a, b):\n    return np.int64(a) + b\n", FINE),
     Attack("warnings and stderr", "import warnings, sys\ndef add(a, b):\n    warnings.warn('careful')\n    print('note', file=sys.stderr)\n    return a + b\n", FINE),
-    Attack("monkeypatched by a thread later", WRONG + """
+    Attack("monkeypatched by a thread", WRONG + """
 import threading, builtins
+def patch():
+    while True:
+        builtins.len = lambda x: 5
+threading.Thread(target=patch, daemon=True).start()
+while len('') != 5: pass
+""", FOOLED, message="your code was stopped"),
+    Attack("monkeypatched by a thread later", WRONG + """
+import threading, builtins, time
 def later():
+    time.sleep(0.001)
     while True:
         builtins.len = lambda x: 5
 threading.Thread(target=later, daemon=True).start()
-""", FOOLED),
+""", FOOLED, races=True, endless=True),
+    Attack("agent that doesn't tell its names", WRONG + """
+import time
+from autograder.sandbox.rpc.peer import Peer
+def stuck(self, names):
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:
+            pass
+Peer._bound = stuck
+""", FOOLED, message="add is not defined, because your code was stopped", endless=True),
+    Attack("learner's process that hangs up on its judge", WRONG + """
+import gc
+from autograder.sandbox.rpc.channel import Channel
+next(o for o in gc.get_objects() if isinstance(o, Channel))._wire.close()
+""", FOOLED, message="add is not defined, because your code was stopped"),
+    Attack("names told only once", WRONG + """
+import os
+from autograder.sandbox.rpc.peer import Peer
+tell = Peer._bound
+def once(self, names):
+    Peer._bound = lambda self, names: os._exit(0)
+    return tell(self, names)
+Peer._bound = once
+""", BROKE_ITSELF, message="ended the Python process"),  # each repetition costs one more of its few restarts
 ]  # fmt: skip

@@ -45,5 +45,5 @@ def engine(host: Host) -> Iterator[Engine]:
 def processes(engine: Engine) -> frozenset[int]:
     """The engine's own processes when nothing runs, the snapshot of the first cell included."""
     engine.run(reference(), limits=LIMITS, reference=reference())
-    assert engine.is_lean(reference())
+    assert engine.is_sliced(reference())
     return settled(engine)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 
 import cases_limits
 import cases_verdict
 import cases_walls
 import pytest
-from arena import LIMITS, SECRET, Host, lives, plan_for, reference, settled
+from arena import LIMITS, PATIENT, SECRET, Host, attacked, lives, plan_for, reference, settled
 from attacks import Attack
 
 from autograder.sandbox import Engine, ExecutedSubmission, capabilities
@@ -27,22 +26,21 @@ def test_there_are_enough_attacks() -> None:
 def test_attack_gets_its_result_and_leaves_nothing(
     attack: Attack, engine: Engine, processes: frozenset[int], host: Host
 ) -> None:
-    done = engine.run(plan_for(_aimed(attack.source, host)), limits=LIMITS, reference=reference())
-    passed = tuple(done.outcome(name).ok for name in ("check-1", "hidden-1", "check-2"))
-    if attack.races:
-        assert all(allowed or not got for got, allowed in zip(passed, attack.passes, strict=True)), _story(done)
-    else:
-        assert passed == attack.passes, _story(done)
-    said = _said(done)
-    assert "ESCAPED" not in said, said
-    assert attack.says in said, said
+    runs = attacked(engine, attack, _aimed(attack.source, host))
+    for done, limits in runs:
+        assert all(allowed or not got for got, allowed in zip(_passed(done), attack.passes, strict=True)), _story(done)
+        said = _said(done)
+        assert "ESCAPED" not in said, said
+        assert SECRET not in said
+        assert done.seconds < limits.wall_seconds + 15
+        assert done.peak_mb < limits.memory_mb * 1.5
+    done, _ = runs[-1]
+    assert attack.races or _passed(done) == attack.passes, _story(done)
+    assert attack.says in _said(done), _said(done)
     check = done.outcome("check-1")
     assert attack.message in f"{check.error}: {check.message}", _story(done)
-    assert SECRET not in said
     assert host.reached() == []
     assert settled(engine, processes) == processes
-    assert done.seconds < LIMITS.wall_seconds + 15
-    assert done.peak_mb < LIMITS.memory_mb * 1.5
 
 
 def test_an_attack_does_not_touch_its_neighbour(engine: Engine, host: Host) -> None:
@@ -53,7 +51,7 @@ def test_an_attack_does_not_touch_its_neighbour(engine: Engine, host: Host) -> N
         target=engine.run, args=(plan_for(bomb.source),), kwargs={"limits": LIMITS, "reference": reference()}
     )
     attacker.start()
-    done = engine.run(reference(), limits=replace(LIMITS, cell_seconds=30, wall_seconds=60), reference=reference())
+    done = engine.run(reference(), limits=PATIENT, reference=reference())
     attacker.join()
     assert all(outcome.ok for outcome in done.outcomes), _story(done)
 
@@ -63,7 +61,7 @@ def test_the_engine_ends_with_everything_below_it() -> None:
     engine.run(plan_for("def add(a, b):\n    return a + b"), limits=LIMITS)
     below = descendants(engine.pid)
     engine.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(lives(pid) for pid in below) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [pid for pid in below if lives(pid)] == []
@@ -73,6 +71,10 @@ def _aimed(source: str, host: Host) -> str:
     for name in ("canary", "port", "abstract", "pid"):
         source = source.replace("{" + name + "}", str(getattr(host, name)))
     return source
+
+
+def _passed(done: ExecutedSubmission) -> tuple[bool, ...]:
+    return tuple(done.outcome(name).ok for name in ("check-1", "hidden-1", "check-2"))
 
 
 def _said(done: ExecutedSubmission) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from course_lib import processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Page, Request, Route
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -97,6 +98,34 @@ def lab(home: Path) -> Iterator[processes.Server]:
     with server:
         server.wait_ready()
         yield server
+
+
+@contextmanager
+def formgrader_in(folder: Path, home: Path) -> Iterator[processes.Server]:
+    """The Jupyter server that docs/instructor.md starts in the graded folder."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--LabApp.news_url=None"]
+    env = {name: str(home) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
+    server = processes.Server(
+        "formgrader", command, port=port, ready_path="/api/status", env=env, cwd=folder, timeout=120
+    )
+    with server:
+        server.wait_ready()
+        yield server
+
+
+def watched(page: Page) -> list[str]:
+    """Collect the requests of a page that would change something."""
+    found: list[str] = []
+
+    def look(request: Request) -> None:
+        if request.method != "GET":
+            found.append(f"{request.method} {request.url}")
+
+    page.on("request", look)
+    page.on("dialog", lambda dialog: (found.append(dialog.message), dialog.dismiss()))
+    return found
 
 
 def open_notebook(page: Page, lab: processes.Server, name: str) -> None:

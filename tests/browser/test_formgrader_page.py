@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from course_lib import processes
-from tests.browser.conftest import SCREENSHOTS
+from tests.browser.conftest import SCREENSHOTS, formgrader_in
 from tests.fixtures.grade_tiny import grade_tiny
 from tests.fixtures.tiny_class import ANSWER, NAME, handed_in, tiny, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from course_lib import processes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 WORDS = "Right, and the number makes it convincing."
@@ -36,16 +36,7 @@ def room(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def formgrader(room, tmp_path_factory) -> Iterator[processes.Server]:
-    """The Jupyter server that docs/instructor.md starts in the graded folder."""
-    home, port = tmp_path_factory.mktemp("home"), processes.free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--LabApp.news_url=None"]
-    env = {name: str(home) for name in ("HOME", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
-    server = processes.Server(
-        "formgrader", command, port=port, ready_path="/api/status", env=env, cwd=room / "grades", timeout=120
-    )
-    with server:
-        server.wait_ready()
+    with formgrader_in(room / "grades", tmp_path_factory.mktemp("home")) as server:
         yield server
 
 

@@ -134,7 +134,7 @@ def test_a_failed_build_and_an_early_end_say_why(engine, tmp_path):
 def test_compose_starts_api_mlflow_and_prometheus_in_the_order_of_health(engine, essential, tmp_path):
     images = [desk.mlflow_image(), desk.PROMETHEUS_IMAGE]
     if not containers.compose_program(engine) or containers.missing_images(engine, images):
-        pytest.skip("Compose or the images of tests/base_image.py are missing")
+        pytest.skip("Compose or the images of `make images` are missing")
     (tmp_path / "prometheus.yml").write_text((desk.FILES / "prometheus.yml").read_text())
     ports = {f"{name}_PORT": str(free_port()) for name in ("API", "MLFLOW", "PROMETHEUS")}
     settings = ports | {"API_IMAGE": essential.tag, "COURSE_BUNDLE_KEY": desk.public_key(), "MLFLOW_IMAGE": images[0]}

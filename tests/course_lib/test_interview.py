@@ -71,9 +71,9 @@ def test_the_bank_holds_the_five_core_questions_and_at_least_thirty_more():
     assert len(BANK) >= 35
 
 
-def test_each_of_the_nine_notebooks_has_at_least_four_questions():
-    counts = {f"0{k}": sum(q.notebook == f"0{k}" for q in BANK) for k in range(1, 10)}
-    assert min(counts.values()) >= 4
+def test_each_notebook_has_at_least_four_questions():
+    counts = {number: sum(q.notebook == number for q in BANK) for number in SOURCES}
+    assert not {number: count for number, count in counts.items() if count < 4}
 
 
 def test_every_question_can_be_judged():
@@ -113,9 +113,18 @@ def test_an_unknown_question_names_one_that_comes_close():
         interview.find(BANK, "detct-drift")
 
 
-def test_a_proof_that_is_neither_exercise_nor_project_is_an_error():
+@pytest.mark.parametrize("name", ["ex-0-1", "ex-100-1", "ex-1", "project-tea"])
+def test_a_proof_that_is_neither_exercise_nor_project_is_an_error(name):
     with pytest.raises(CourseError, match="project-monitoring"):
-        interview.resolve("ex-10-1")
+        interview.resolve(name)
+
+
+def test_a_proof_names_its_exercise_and_the_command_of_its_notebook():
+    proofs = [interview.resolve(name) for name in ("ex-6-2", "ex-10-11")]
+    assert [(proof.label, proof.notebook, proof.command) for proof in proofs] == [
+        ("exercise 6.2", "06", "python -m autograder check 06"),
+        ("exercise 10.11", "10", "python -m autograder check 10"),
+    ]
 
 
 GOOD = """

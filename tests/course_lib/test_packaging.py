@@ -357,7 +357,7 @@ def test_without_any_key_nothing_is_trusted(original, tmp_path, monkeypatch):
         packaging.open_bundle(original)
 
 
-@pytest.mark.parametrize("given_key", ["", "abc", "z" * 64, KEY.public + "0"])
+@pytest.mark.parametrize("given_key", ["", "abc", "z" * 64, KEY.public + "0"], ids=["none", "short", "no hex", "long"])
 def test_text_that_is_no_key_is_refused(original, given_key):
     with pytest.raises(BundleError, match="not a public key"):
         packaging.open_bundle(original, public_key=given_key)

@@ -96,6 +96,19 @@ def test_its_working_folder_is_private_and_goes_with_it(tmp_path, monkeypatch):
     assert server.log() == ""
 
 
+def test_a_stopped_server_is_forgotten_and_can_be_started_again():
+    with files_server() as server:
+        server.wait_ready()
+        first = server.folder
+    assert not server.running
+    with pytest.raises(EngineError, match="is not running"):
+        _ = server.pid
+    with server:
+        server.wait_ready()
+        assert server.folder != first
+    assert not first.exists()
+
+
 def test_waiting_for_a_condition_gives_up_with_its_name():
     with pytest.raises(EngineError, match="the flag did not come true"):
         processes.wait_until(lambda: False, timeout=0.05, what="the flag")

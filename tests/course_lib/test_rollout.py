@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from course_lib import engines, packaging, processes, rollout, training
-from course_lib.errors import EngineError, RolloutError
+from course_lib.errors import EngineError, LoadTestError, RolloutError
 
 # A server with the service's three promises (/ready, /predict, an orderly stop) that starts in a tenth of a second.
 APP = """
@@ -268,7 +270,14 @@ def test_leaving_the_block_stops_every_server(proxy):
     assert not any(server.running for server in servers)
 
 
-def test_program_that_fails_leaves_no_process_behind(tmp_path):
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for the name of a Unix socket (108 bytes in all)."""
+    with tempfile.TemporaryDirectory(prefix="rollout-") as name:
+        yield Path(name)
+
+
+def test_program_that_fails_leaves_no_process_behind(short_folder):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -283,14 +292,14 @@ def test_program_that_fails_leaves_no_process_behind(tmp_path):
         "print(proxy.port, desk.servers['blue'].port, flush=True)\n"
         "raise RuntimeError('a cell failed')\n"
     )
-    env = os.environ | {"TMPDIR": str(tmp_path)}
+    env = os.environ | {"TMPDIR": str(short_folder)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert "a cell failed" in done.stderr
     ports = [int(port) for port in done.stdout.split()]
     assert len(ports) == 2
     for port in ports:
         processes.require_free(port)
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_folder.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -576,7 +585,7 @@ def test_traffic_ends_with_its_block():
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1/x", "127.0.0.1", "http://127.0.0.1/x"])
 def test_url_that_traffic_cannot_use_is_refused(url):
-    with pytest.raises(RolloutError, match="Traffic cannot be sent"):
+    with pytest.raises(LoadTestError, match="Traffic cannot be sent"):
         rollout.Traffic(url, [FLIGHT])
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 CELL_LIMIT = 4  # seconds
 
@@ -37,20 +38,26 @@ def main() -> None:
     for folder in sorted((course / "submitted").glob("*/*")):
         student, name = folder.parent.name, folder.name
         done = api.autograde(name, student, force=True, create=True)
-        scores[f"{name}/{student}"] = {"success": done["success"], "grades": grades(api, name, student)}
+        with api.gradebook as book:
+            scores[f"{name}/{student}"] = {"success": done["success"], **standing(book, name, student)}
     result.write_text(json.dumps(scores))
 
 
-def grades(api, name: str, student: str) -> dict[str, float | None] | None:
-    """Return each cell's automatic score (null: waits for a person), or nothing if the student has no row."""
+def standing(book, name: str, student: str) -> dict[str, Any]:
+    """Return what a gradebook says: each cell's automatic score (null: none), who waits for a person, the totals."""
     from nbgrader.api import MissingEntry
 
-    with api.gradebook as book:
-        try:
-            submission = book.find_submission(name, student)
-        except MissingEntry:
-            return None
-        return {grade.name: grade.auto_score for notebook in submission.notebooks for grade in notebook.grades}
+    try:
+        submission = book.find_submission(name, student)
+    except MissingEntry:
+        return {"grades": None}
+    cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
+    return {
+        "grades": {grade.name: grade.auto_score for grade in cells},
+        "waits": sorted(grade.name for grade in cells if grade.needs_manual_grade),
+        "totals": [submission.score, submission.max_score, submission.code_score, submission.max_code_score],
+        "written": [submission.max_written_score, submission.max_task_score],
+    }
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
@@ -17,12 +18,25 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.authoring.assignments import Assignment, any_spec, grade_id_of
-from autograder.grading.options import GradeOptions
-from autograder.grading.submission import grade_submission
+from autograder.authoring.assignments import Assignment, grade_id_of
+from autograder.authoring.own_course.catalogue import own_catalogue
+from autograder.authoring.own_course.spec import any_spec
+from autograder.grading.command import grade_command
+from autograder.grading.gradebook import COURSE_ID
+from autograder.grading.options import GradeOptions, GradingError
 from autograder.runners.kernel import PlainKernel
-from tests.fixtures.tiny_class import cell_of, handed_in, tiny
-from tests.parity.stock import CELL_LIMIT
+from autograder.runners.plan import solved
+from tests.fixtures.own_course import (
+    ANSWERS,
+    SHIPPED,
+    handed_in as handed_in_own,
+    shipped,
+    write_autotest_example,
+    write_example,
+    write_source,
+)
+from tests.fixtures.tiny_class import cell_of, grade_submission, handed_in, tiny
+from tests.parity.stock import CELL_LIMIT, standing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # the first test waits for both graders
 
@@ -56,10 +70,18 @@ SAME = [  # source, submission
 ]
 
 
-def shipped(name):
-    """Return the text of a notebook that nbgrader ships."""
-    folders = [files("nbgrader") / "tests" / part / "files" for part in ("apps", "preprocessors")]
-    return next(path.read_text(encoding="utf-8") for f in folders if (path := f / f"{name}.ipynb").is_file())
+# Sources whose own solution does not pass their checks: a class is not graded with them.
+REFUSED = ("test-hidden-tests", "timeout", "validating-environment-variable")
+UNGRADED = ("infinite-loop",)  # nothing in it is worth points
+OWN = [
+    *((source, f"by-{submission}") for source, submission in SAME if source not in (*REFUSED, *UNGRADED)),
+    ("ps1", "bitdiddle"),
+    ("ps1", "hacker"),
+    ("ps1_autotest", "solved"),
+    ("ps1_autotest", "untouched"),
+    ("open_relative_file", "by-open_relative_file"),
+    *((name, student) for name, answers in ANSWERS.items() for student in answers),
+]
 
 
 def differing():
@@ -87,9 +109,9 @@ def differing():
     }
 
 
-def hand_in(course, name, student, text):
-    path = course / "submitted" / student / name / f"{name}.ipynb"
-    path.parent.mkdir(parents=True)
+def hand_in(course, name, student, text, notebook=""):
+    path = course / "submitted" / student / name / f"{notebook or name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
@@ -108,10 +130,29 @@ def course(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(tiny_source if source == TINY else shipped(source))
         text = nbformat.writes(own[submission]) if source == TINY else shipped(submission)
-        hand_in(course, source, submission, text)
+        hand_in(course, source, f"by-{submission}", text)
     for student, notebook in differing().items():
         hand_in(course, TINY, student, nbformat.writes(notebook))
     hand_in(course, "submitted-unchanged", "metadata", shipped("test-with-output"))
+    write_example(course)
+    write_autotest_example(course)
+    for name in ANSWERS:
+        write_source(course, name)
+    relative = course / "source" / "open_relative_file"
+    relative.mkdir()
+    (relative / "open_relative_file.ipynb").write_text(shipped("open_relative_file"))
+    shutil.copy(SHIPPED[0] / "data.txt", relative)
+    hand_in(course, relative.name, f"by-{relative.name}", shipped("open_relative_file"))
+    released = own_catalogue(course)
+    for name in ("ps1_autotest.problem1", "ps1_autotest.problem2"):
+        made, own = released.load(name), name.partition(".")[2]
+        for student, notebook in (("solved", solved(made.learner, made.source)), ("untouched", made.learner)):
+            hand_in(course, "ps1_autotest", student, nbformat.writes(notebook), own)
+    for name, answers in ANSWERS.items():
+        path = course / f"{name}.ipynb"
+        nbformat.write(released.load(name).learner, path)
+        for student, written in answers.items():
+            hand_in(course, name, student, nbformat.writes(handed_in_own(path, written)))
     return course
 
 
@@ -144,12 +185,13 @@ def wait(process, seconds):
 
 def grade_all(course):
     options = GradeOptions(cell_limit=CELL_LIMIT, time_limit=60)
-    assignments = {path.name: assignment_in(course, path.name) for path in (course / "source").iterdir()}
+    assignments = {name: assignment_in(course, name) for name in {source for source, _ in SAME}}
     return {
         f"{path.parent.name}/{path.parents[1].name}": grade_submission(
             path, assignments[path.parent.name], executor=PlainKernel(), options=options
         )
         for path in sorted((course / "submitted").rglob("*.ipynb"))
+        if path.parent.name in assignments
     }
 
 
@@ -166,9 +208,47 @@ def assignment_in(course, name):
 
 @pytest.mark.parametrize(("source", "submission"), SAME)
 def test_the_scores_are_those_of_stock_nbgrader(graded, source, submission):
-    stock, ours = (side[f"{source}/{submission}"] for side in graded)
+    stock, ours = (side[f"{source}/by-{submission}"] for side in graded)
     assert stock["success"]
     assert {check.check.grade_id: check.points for check in ours.checks} == stock["grades"]
+
+
+@pytest.fixture(scope="module")
+def own(course, graded, tmp_path_factory):
+    """What our gradebook says after ``grade --source`` on the same course, by assignment and student."""
+    out = tmp_path_factory.mktemp("own") / "out"
+    names = [name for name in own_catalogue(course).names if name not in REFUSED]
+    options = GradeOptions(source=course, unseen="learner", only=tuple(names), cell_limit=CELL_LIMIT, time_limit=60)
+    assert grade_command(course / "submitted", out, options) == 0
+    with Gradebook(f"sqlite:///{out / 'gradebook.db'}", COURSE_ID) as book:
+        return {
+            f"{source}/{student}": standing(book, source, student)
+            for source, student in [*OWN, *((TINY, student) for student in differing())]
+        }
+
+
+@pytest.mark.parametrize(("source", "student"), OWN)
+def test_an_own_course_has_the_scores_and_totals_of_stock_nbgrader(graded, own, source, student):
+    stock = graded[0][f"{source}/{student}"]
+    assert stock.pop("success")
+    assert own[f"{source}/{student}"] == stock
+
+
+def test_the_differences_hold_for_an_own_course_too(own):
+    scores = {student: own[f"{TINY}/{student}"]["totals"][2] for student in differing()}
+    assert scores == {"double": 7, "deleted": 7, "noisy": 7, "exits": 3, "greedy": 7, "early": 7}
+
+
+def test_difference_a_source_that_fails_its_own_checks_grades_nobody(course, tmp_path):
+    options = GradeOptions(source=course, unseen="learner", only=REFUSED, cell_limit=CELL_LIMIT, time_limit=60)
+    with pytest.raises(GradingError) as refused:
+        grade_command(course / "submitted", tmp_path / "out", options)
+    for name in REFUSED:
+        assert f"{name}, " in refused.value.happened
+
+
+def test_difference_a_notebook_without_graded_cells_is_left_out(course):
+    assert not {*UNGRADED} & {*own_catalogue(course).names}
 
 
 def pair(graded, student):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,23 +16,28 @@ from tests.projects.variants import read_variants
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ROOT / "solutions" / "projects"
-AT_ONCE = 2
 
 
 @lru_cache
-def _graded(kind: str) -> dict[str, ProjectReport]:
-    """Return the reports of a reference (under its kind's name) and of its variants."""
+def _reference(kind: str) -> tuple[ProjectReport, StageCache]:
     project, found = open_project(REFERENCES / kind)
     cache = StageCache()
-    reports = {kind: grade(project, found, cache=cache)}
-    variants = read_variants(REFERENCES / f"{kind}.variants.toml")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        jobs = {v.name: pool.submit(grade, v.of(project), found, only=v.stages, cache=cache) for v in variants}
-    return reports | {name: job.result() for name, job in jobs.items()}
+    return grade(project, found, cache=cache), cache
+
+
+@lru_cache
+def _graded(kind: str, name: str = "") -> ProjectReport:
+    """Return the report of a reference, or of its variant of this name: it shares what it cannot have changed."""
+    report, cache = _reference(kind)
+    if not name:
+        return report
+    project, found = open_project(REFERENCES / kind)
+    (variant,) = (v for v in read_variants(REFERENCES / f"{kind}.variants.toml") if v.name == name)
+    return grade(variant.of(project), found, only=variant.stages, cache=cache)
 
 
 @pytest.fixture(scope="session")
-def graded() -> Callable[[str], dict[str, ProjectReport]]:
+def graded() -> Callable[..., ProjectReport]:
     return _graded
 
 

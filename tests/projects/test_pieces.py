@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
@@ -18,7 +19,8 @@ from autograder.projects.model import ProjectError, ProjectReport, Requirement, 
 from autograder.projects.registry import open_project
 from autograder.projects.report import as_html, as_markdown
 from autograder.projects.stage import Stage, grade, run_stage
-from autograder.projects.stages.container import _without_local_install
+from autograder.projects.stages.container import without_local_install
+from autograder.projects.stages.monitoring import SimulationRun
 from autograder.projects.submission import Project
 from tests.projects.variants import Edit
 
@@ -157,6 +159,7 @@ def test_drift_follows_from_the_seed_and_leaves_the_rest_alone():
     assert changed == {drift.feature}
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_the_same_project_graded_twice_gives_the_same_report(references):
     project, kind = open_project(references / "monitoring")
@@ -195,10 +198,26 @@ def test_what_cannot_be_graded_is_a_clear_error(references, tmp_path, arguments,
 
 def test_an_install_of_the_project_itself_is_planned_as_what_it_declares(references):
     project, _ = open_project(references / "model-api")
-    planned = _without_local_install("FROM x\nWORKDIR /app\nRUN pip install --no-cache-dir '.[dev]'\n", project)
+    planned = without_local_install("FROM x\nWORKDIR /app\nRUN pip install --no-cache-dir '.[dev]'\n", project)
     assert "'numpy>=1.26'" in planned
     assert "'pytest>=8'" in planned
     assert "mlflow" not in planned
     assert planned.endswith("ENV PYTHONPATH=/app/src\n")
     other = "FROM x\nRUN pip install --no-cache-dir -r requirements.txt\n"
-    assert _without_local_install(other, project) == other
+    assert without_local_install(other, project) == other
+
+
+@pytest.mark.parametrize(
+    ("predictions", "accuracy"),
+    [
+        ([{"id": "0-0", "label": 1}, {"id": "0-1", "label": 0}], 1.0),
+        ([{"id": "0-0", "label": 1}] * 2, 0.5),
+        ([{}, {}], 0.0),
+        ([None, "0-1"], 0.0),
+        ("no list", 0.0),
+    ],
+)
+def test_a_row_counts_as_right_once_and_only_with_its_id_and_label(predictions, accuracy):
+    made = [{"labels": {"0-0": 1, "0-1": 0}}]
+    run = SimulationRun(simulator.Drift("none"), made, [{"answer": json.dumps({"predictions": predictions})}])
+    assert run.accuracy([0]) == accuracy

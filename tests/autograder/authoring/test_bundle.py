@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from autograder.authoring import course_list
 from autograder.authoring.bundle import NAME, BundleError, learner_makefile, make_bundle, secrets_in, write_bundle
-from autograder.authoring.release import read_sources
+from autograder.authoring.new_notebook import start_notebook
+from autograder.authoring.release import TEXT_STUB, read_sources
+from autograder.authoring.sources import SourceError
 
 ROOT = Path(__file__).parents[3]
 SECRET = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.S)
@@ -68,6 +71,7 @@ def test_neither_sources_nor_answers_nor_tests_are_in_it(bundle):
     assert {name.partition("/")[0] for name in bundle.files} == {
         "notebooks", "course_lib", "autograder", "scripts", "Makefile", "README.md", "pyproject.toml",
         "requirements.lock", "requirements-vllm.in", "requirements-vllm.lock", "LICENSE", "LICENSE-text", ".gitignore",
+        "course.toml",
     }  # fmt: skip
     assert not [name for name in bundle.files if "__pycache__" in name or name.endswith((".pyc", ".db"))]
 
@@ -86,7 +90,7 @@ def test_the_same_sources_give_the_same_bytes(bundle):
 def test_the_makefile_has_what_a_learner_uses_and_its_scripts_are_there(bundle):
     text = bundle.files["Makefile"].decode()
     targets = set(re.findall(r"^([a-z]+):", text, re.M))
-    assert targets == {"help", "env", "lab", "engines", "vllm", "clean"}
+    assert targets == {"help", "env", "lab", "engines", "images", "vllm", "clean"}
     for script in re.findall(r"scripts/[\w.]+", text):
         assert script in bundle.files
 
@@ -124,7 +128,7 @@ def test_a_hidden_test_that_was_copied_into_the_library_is_noticed(tiny_root):
 
 
 def test_a_line_of_a_solution_in_a_notebook_is_noticed(bundle):
-    sources = read_sources(ROOT, ["01_mlops_overview"])
+    sources = read_sources(ROOT, ["01_mlops_overview"]).finished
     name = "notebooks/01_mlops_overview.ipynb"
     assert not secrets_in({name: bundle.files[name]}, sources)
     source = (ROOT / "solutions" / "01_mlops_overview.py").read_text()
@@ -132,6 +136,67 @@ def test_a_line_of_a_solution_in_a_notebook_is_noticed(bundle):
     notebook = json.loads(bundle.files[name])
     notebook["cells"][-1]["source"] = ["A remark.\n", longest]
     assert longest.split()[0] in secrets_in({name: json.dumps(notebook).encode()}, sources)[0]
+
+
+def test_an_unfinished_notebook_is_left_out_and_named(tiny_root):
+    text = (tiny_root / "solutions" / "01_tiny.py").read_text()
+    (tiny_root / "solutions" / "02_bad.py").write_text(text)
+    start_draft(tiny_root, "03_draft")
+    made = make_bundle(tiny_root)
+
+    assert made.notebooks == ("01_tiny",)
+    assert [name for name in made.files if name.endswith(".ipynb")] == ["notebooks/01_tiny.ipynb"]
+    assert {name: error.violations[0].problem for name, error in made.left_out.items()} == {
+        "02_bad": "the notebook does not start with its numbered title",
+        "03_draft": "a draft: 9 lines are still to be written, the first in line 18",
+    }
+    with pytest.raises(SourceError, match="a draft"):
+        make_bundle(tiny_root, ["03_draft"])
+    assert make_bundle(tiny_root, ["01_tiny"]).left_out == {}
+
+
+def start_draft(root, name):
+    """Put a started notebook at the end of the list, of all sources that there are."""
+    entries = "\n".join(
+        f'[[notebook]]\nname = "{one.name}"\ntitle = "{one.title}"\n' for one in course_list.read_list(root)
+    )
+    (root / course_list.FILE).write_text(entries)
+    start_notebook(root, name, "Draft")
+
+
+def test_the_source_that_gives_something_away_is_blamed_and_no_other(tiny_root, change):
+    start_draft(tiny_root, "02_two")
+    path = tiny_root / "solutions" / "02_two.py"
+    secret = "len([m for m in drawn if m >= 15]) / 200"
+    path.write_text(path.read_text().replace("TODO", "Written").replace("delays = [-3", f"# {secret}\ndelays = [-3"))
+    assert len(make_bundle(tiny_root).notebooks) == 2  # it stands in the open as a part of a line only
+    whole = f'checks.close(many, {secret}, what="the share of late flights among 200")'
+    (tiny_root / "course_lib" / "leak.py").write_text(whole + "\n")
+    with pytest.raises(BundleError) as caught:
+        make_bundle(tiny_root)
+    assert caught.value.happened.count("holds") == 1
+    assert "course_lib/leak.py holds" in caught.value.happened
+    assert "of hidden-2-1 in 02_two.py" in caught.value.happened
+
+
+def test_an_answer_that_nobody_wrote_is_a_draft_and_blames_no_other_notebook(tiny_root):
+    # What a learner's copy holds in place of a written answer stands in every notebook, and is no secret.
+    shutil.copytree(tiny_root / "solutions" / "answers" / "01_tiny", tiny_root / "solutions" / "answers" / "02_two")
+    text = (tiny_root / "solutions" / "01_tiny.py").read_text()
+    text = re.sub(r"\b1\.([12])\b(?=[: ·])", r"2.\1", re.sub(r"(ex|check|hidden)-1-", r"\1-2-", text))
+    text = text.replace("# # 1 ·", "# # 2 ·").replace("## 1.1", "## 2.1")
+    for k in (1, 2):
+        answers = tiny_root / "solutions" / "answers" / "02_two"
+        (answers / f"ex_1_{k}.py").rename(answers / f"ex_2_{k}.py")
+    path = tiny_root / "solutions" / "02_two.py"
+    path.write_text(re.sub(r"^# When a few values.*$", f"# {TEXT_STUB}", text, flags=re.M))
+    made = make_bundle(tiny_root)
+
+    assert made.notebooks == ("01_tiny",)
+    assert "a line is still to be written" in str(made.left_out["02_two"])
+    sources = read_sources(tiny_root).finished
+    assert len(sources) == 2
+    assert secrets_in({name: body for name, body in made.files.items() if name.endswith(".ipynb")}, sources) == []
 
 
 def test_a_clone_that_lacks_a_file_is_a_clear_error(tiny_course):
@@ -148,5 +213,5 @@ def test_a_folder_with_something_in_it_is_not_overwritten(bundle, tmp_path):
 def test_a_makefile_keeps_its_settings_and_loses_the_other_targets():
     text = "BIN := x\n\n.PHONY: help lab test\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n\ntest:\n\t@c\n"
     assert learner_makefile(text) == (
-        "BIN := x\n\n.PHONY: help env lab engines vllm clean\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n"
+        "BIN := x\n\n.PHONY: help env lab engines images vllm clean\nhelp:  ## list\n\t@a\n\nlab: env  ## open\n\t@b\n"
     )

@@ -94,9 +94,9 @@ def test_stock_nbgrader_accepts_release_and_copy_and_their_checksums(source):
 
 
 def test_build_writes_notebooks_once_and_verify_then_agrees(tiny_course):
-    first, second = release.build(tiny_course), release.build(tiny_course)
+    first, second = release.build(tiny_course).built, release.build(tiny_course).built
 
-    assert [b.changed for b in first + second] == [True, False]
+    assert [b.changed for b in (*first, *second)] == [True, False]
     assert nbformat.read(first[0].path, as_version=4).cells
     assert release.verify(tiny_course) == []
 
@@ -128,11 +128,11 @@ def test_verify_finds_missing_stray_and_unreadable_notebooks(tiny_course):
 
 
 def test_build_keeps_a_copy_of_a_notebook_that_somebody_worked_in(tiny_course):
-    (built,) = release.build(tiny_course)
+    (built,) = release.build(tiny_course).built
     worked = built.path.read_text().replace('"execution_count": null', '"execution_count": 3', 1)
     built.path.write_text(worked)
 
-    (rebuilt,) = release.build(tiny_course)
+    (rebuilt,) = release.build(tiny_course).built
 
     assert rebuilt.kept is not None
     assert rebuilt.kept.read_text() == worked
@@ -145,6 +145,53 @@ def test_build_writes_nothing_when_a_source_is_bad(tiny_course, change):
     with pytest.raises(SourceError):
         release.build(tiny_course)
     assert not (tiny_course / "notebooks").exists()
+
+
+def add_unfinished(root):
+    """Add a source that breaks a rule, and one that the list does not know."""
+    (root / "course.toml").write_text(
+        '[[notebook]]\nname = "01_tiny"\ntitle = "A tiny notebook"\n[[notebook]]\nname = "02_bad"\ntitle = "Bad"\n'
+    )
+    text = (root / "solutions" / "01_tiny.py").read_text()
+    for name in ("02_bad", "07_stray"):
+        (root / "solutions" / f"{name}.py").write_text(text)
+
+
+def test_an_unfinished_source_stops_no_other_and_is_named_with_what_it_lacks(tiny_course):
+    add_unfinished(tiny_course)
+    done = release.build(tiny_course)
+
+    assert [built.name for built in done.built] == ["01_tiny"]
+    assert [path.name for path in (tiny_course / "notebooks").iterdir()] == ["01_tiny.ipynb"]
+    assert list(done.unfinished) == ["02_bad", "07_stray"]
+    assert "numbered title" in str(done.unfinished["02_bad"])
+    assert "course.toml does not list it" in str(done.unfinished["07_stray"])
+    differences = {difference.name: difference.summary for difference in release.verify(tiny_course)}
+    assert list(differences) == ["02_bad", "07_stray"]
+    assert "start it with '# 2 · Title'" in differences["02_bad"]
+
+
+def test_of_those_that_were_asked_for_only_the_unfinished_are_named(tiny_course):
+    add_unfinished(tiny_course)
+
+    assert release.read_sources(tiny_course, ["01_tiny"]).unfinished == {}
+    assert list(release.read_sources(tiny_course, ["01_tiny", "02_bad"]).unfinished) == ["02_bad"]
+    with pytest.raises(SourceError, match="numbered title"):
+        release.build(tiny_course, ["02_bad"])
+    assert not (tiny_course / "notebooks").exists()
+
+
+def test_a_notebook_is_loaded_for_grading_or_it_is_said_how_to_grade_the_others(tiny_course):
+    from autograder.authoring.assignments import course_catalogue
+
+    add_unfinished(tiny_course)
+    catalogue = course_catalogue(tiny_course)
+
+    assert catalogue.names == ("01_tiny", "02_bad")
+    assert catalogue.load("01_tiny").spec.points == 7
+    with pytest.raises(SourceError) as caught:
+        catalogue.load("02_bad")
+    assert "--only 01" in caught.value.next_step
 
 
 def test_a_course_without_sources_is_an_error(tmp_path):

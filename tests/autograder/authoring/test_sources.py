@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from autograder.authoring.assignments import Assignment
 from autograder.authoring.format import (
-    NAMES,
     UnknownNotebookError,
     course_root,
     exercise_of,
@@ -57,6 +57,8 @@ def test_a_good_source_gives_exercises_with_titles_kinds_and_points(tiny_course)
         ("QUICK = False", "QUICK = False\n" * 31, "QUICK", "31 lines, 30 at most"),
         ('"interview-1"', '"check-1-2-b"', "check-1-2-b", "it is a markdown cell"),
         ("## Interview question", "## Interview", "interview-1", "before '## Interview question'"),
+        ("# | 1.5 |", "# | 1 |", "interview-1", "worth 4 points, its rubric gives 3.5"),
+        ("# | Points | For |", "# | Marks | For |", "interview-1", "worth 4 points, its rubric gives 0"),
     ],
 )
 def test_each_breach_is_reported_with_its_place_and_a_fix(change, old, new, where, problem):
@@ -106,6 +108,29 @@ def test_graded_cells_must_stand_below_their_own_heading(change):
         read_source(path)
 
 
+def test_a_source_without_an_exercise_is_a_breach(tiny_course):
+    path = tiny_course / "solutions" / "01_tiny.py"
+    text = path.read_text()
+    for title in ("1.1 · The mean (3 points)", "1.2 · The median (4 points)"):
+        text = text.replace(f"### Exercise {title}", title)
+    path.write_text(text)
+
+    with pytest.raises(SourceError) as caught:
+        read_source(path)
+
+    problems = [(violation.cell.partition(" (")[2], violation.problem) for violation in caught.value.violations]
+    assert ("", "there is none") in problems
+    assert ("check-1-2)", "it is not below the heading of its exercise") in problems
+
+
+def test_a_notebook_without_an_exercise_has_no_hints(tiny_course):
+    source = read_source(tiny_course / "solutions" / "01_tiny.py")
+    assert set(Assignment.of(source).hints) == {"1.1", "1.2"}
+    for cell in source.notebook.cells:
+        cell.source = cell.source.replace("### Exercise", "Exercise")
+    assert Assignment.of(source).hints == {}
+
+
 def test_a_missing_file_and_a_broken_header_are_source_errors(tiny_course, change):
     with pytest.raises(SourceError, match="no such file"):
         read_source(tiny_course / "solutions" / "02_absent.py")
@@ -115,11 +140,13 @@ def test_a_missing_file_and_a_broken_header_are_source_errors(tiny_course, chang
 
 
 def test_notebooks_are_named_by_number_name_or_file():
-    assert resolve_names(["2", "01"]) == ["01_mlops_overview", "02_experiment_tracking"]
-    assert resolve_names(["notebooks/05_docker.ipynb", "5"]) == ["05_docker"]
+    known = ["01_overview", "02_tracking", "05_docker", "10_stores"]
+    assert resolve_names(["2", "01"], known) == ["01_overview", "02_tracking"]
+    assert resolve_names(["notebooks/05_docker.ipynb", "5", "10"], known) == ["05_docker", "10_stores"]
     with pytest.raises(UnknownNotebookError, match="no notebook called '17'"):
-        resolve_names(["17"])
-    assert [int(name[:2]) for name in NAMES] == list(range(1, 10))
+        resolve_names(["17"], known)
+    with pytest.raises(UnknownNotebookError, match="a course with notebooks"):
+        resolve_names(["1"], [])
 
 
 def test_grade_ids_tell_exercise_and_kind():

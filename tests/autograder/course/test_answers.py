@@ -4,7 +4,7 @@ import pytest
 
 from autograder.authoring.sources import SourceError, read_source
 from autograder.course.answers import read_answers, trial_notebook, try_answers
-from autograder.course.answers_table import show_trial
+from autograder.course.answers_table import show_mutants, show_trial
 from autograder.reports.terminal import console
 
 ANSWERS_1 = "answers/01_tiny/ex_1_1.py"
@@ -84,10 +84,57 @@ def test_answers_are_tried_below_the_checks_of_their_exercise(tiny_course):
     ids = [cell.id for cell in trial_notebook(source, answers).cells]
 
     assert ids[ids.index("hidden-1-1") + 1 :][:5] == [
-        "try-0-save",
-        "try-0-answer",
-        "try-0-check-1-1",
-        "try-0-hidden-1-1",
-        "try-0-restore",
+        "try-0-0-save",
+        "try-0-0-answer",
+        "try-0-0-check-1-1",
+        "try-0-0-hidden-1-1",
+        "try-0-0-restore",
     ]
-    assert ids.index("try-4-restore") < ids.index("ex-1-2")
+    assert ids.index("try-4-0-restore") < ids.index("ex-1-2")
+
+
+LOOPS = """
+
+# %% counts down answer="right"
+def mean(values):
+    total, left = 0, len(values)
+    while left > 0:
+        left -= 1
+        total += values[left]
+    return total / len(values)
+"""
+
+
+def test_mutants_that_keep_their_points_are_listed_and_one_that_loops_is_ended(tiny_course, capsys):
+    answers = tiny_course / "solutions" / ANSWERS_1
+    answers.write_text(answers.read_text() + LOOPS)
+    source = read_source(tiny_course / "solutions" / "01_tiny.py")
+
+    trial = try_answers(source, tiny_course, exercise="1.1", mutate=True)
+
+    verdicts = {verdict.answer.title: verdict for verdict in trial.verdicts}
+    assert "reference, line 4: sum(values) → max(values)" in verdicts
+    endless = verdicts["counts down, line 4: left -= 1 → nothing"]
+    assert (endless.problem, endless.points) == ("", 0)
+    kept = [title for title, verdict in verdicts.items() if verdict.problem]
+    assert show_mutants(trial, console(), 0.0)
+    assert show_mutants(trial, console(), 1.0) == (not kept)
+    said = capsys.readouterr().out
+    assert f"{len(verdicts) - len(kept)}" in said
+    for title in kept:
+        assert " ".join(title.split())[:40] in " ".join(said.split())
+
+
+def test_an_equivalent_mutant_is_left_out_and_a_stale_entry_refused(tiny_course):
+    source = read_source(tiny_course / "solutions" / "01_tiny.py")
+    change = "line 4: sum(values) → max(values)"
+    path = tiny_course / "solutions" / "answers" / "01_tiny" / "equivalent.toml"
+    entry = '[[equivalent]]\nexercise = "1.1"\nanswer = "reference"\nmutant = "{}"\nreason = "a test"\n'
+    path.write_text(entry.format(change))
+
+    trial = try_answers(source, tiny_course, exercise="1.1", mutate=True)
+
+    assert not [v for v in trial.verdicts if v.answer.title.startswith("reference") and change in v.answer.title]
+    path.write_text(entry.format("line 9: sum(values) → max(values)"))
+    with pytest.raises(SourceError, match="take the entry out"):
+        try_answers(source, tiny_course, exercise="1.1", mutate=True)

@@ -1,4 +1,4 @@
-"""Answers handed in one by one, behind the walls and judged by the twin: what a learner who hands them in gets."""
+"""Answers handed in one by one, behind the walls and graded by the judge: what a learner who hands them in gets."""
 
 from __future__ import annotations
 

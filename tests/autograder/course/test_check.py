@@ -14,7 +14,7 @@ from course_lib import progress
 @pytest.fixture
 def learner(tiny_course):
     """The learner's copy of the tiny notebook, and a way to write into one of its cells."""
-    (built,) = release.build(tiny_course)
+    (built,) = release.build(tiny_course).built
 
     def write(**cells):
         notebook = json.loads(built.path.read_text())
@@ -112,14 +112,18 @@ def test_a_file_that_cannot_be_checked_is_a_clear_error(tmp_path, content, messa
 
 def test_notebooks_are_found_by_number_name_or_path(learner, tiny_course, tmp_path):
     path = learner()
+    (tiny_course / "course.toml").write_text(
+        '[[notebook]]\nname = "01_tiny"\ntitle = "Tiny"\n[[notebook]]\nname = "05_far"\ntitle = "Far"\n'
+    )
 
     assert find_notebook("1", tiny_course) == find_notebook("01_tiny", tiny_course) == path
     assert find_notebook(str(path), tmp_path) == path
     for missing in ("5", "absent.ipynb"):
         with pytest.raises(CheckError, match="There is no file"):
             find_notebook(missing, tiny_course)
-    with pytest.raises(UnknownNotebookError):
-        find_notebook("banana", tiny_course)
+    for unknown in ("banana", "6"):
+        with pytest.raises(UnknownNotebookError):
+            find_notebook(unknown, tiny_course)
 
 
 def test_what_a_check_in_the_terminal_said_is_on_the_welcome_page_too(learner, monkeypatch):

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring import release
-from autograder.authoring.format import NAMES
 from autograder.course import pairs, run
-from autograder.course.model import CourseReport, EngineReport, NotebookReport, budget_of, title_of
+from autograder.course.model import CourseReport, EngineReport, NotebookReport
 from autograder.course.report import executed_page, report_page
 from autograder.reports.terminal import console
 from course_lib import engines
@@ -102,6 +101,7 @@ def test_a_bad_notebook_fails_with_every_reason_and_stops_no_other(ran):
 
 def test_the_report_is_written_as_values_and_as_a_page_that_loads_nothing(ran):
     root, report, page = ran
+    assert report.notebooks[0].budget == 60
     values = json.loads(page.with_suffix(".json").read_text())
 
     assert values["passed"] is False
@@ -155,12 +155,29 @@ def test_a_change_of_what_a_run_depends_on_runs_it_again(ran, monkeypatch, tmp_p
 
 
 def test_notebooks_without_a_source_are_named_and_fail_no_one(tmp_path, capsys):
+    (tmp_path / "course.toml").write_text(
+        '[[notebook]]\nname = "01_tiny"\ntitle = "A tiny notebook"\n[[notebook]]\nname = "04_far"\ntitle = "Far"\n'
+    )
     report = run.run_course(tmp_path, console())
 
     assert report.passed
-    assert [n.status for n in report.notebooks] == ["not written"] * 9
-    assert capsys.readouterr().out.count("not written yet") == 9
+    assert [(n.name, n.title, n.status) for n in report.notebooks] == [
+        ("01_tiny", "A tiny notebook", "not written"),
+        ("04_far", "Far", "not written"),
+    ]
+    assert capsys.readouterr().out.count("not written yet") == 2
     assert "No notebook is written yet" in report_page(report)
+
+
+def test_the_list_gives_title_and_budget_and_a_source_that_is_not_on_it_fails(tiny_course, monkeypatch):
+    (tiny_course / "course.toml").write_text('[[notebook]]\nname = "01_tiny"\ntitle = "Tiny, listed"\nbudget = 3\n')
+    (tiny_course / "solutions" / "02_stray.py").touch()
+    monkeypatch.setattr(pairs, "run_notebook", lambda *a, **k: 1 / 0)
+    first, second = run.run_course(tiny_course, console(), whole_copies=True).notebooks
+
+    assert (first.name, first.title, first.budget, first.status) == ("01_tiny", "Tiny, listed", 3, "failed")
+    assert (second.name, second.title, second.status) == ("02_stray", "Stray", "failed")
+    assert "course.toml does not list it" in second.problems[0]
 
 
 def test_a_bad_source_and_a_surprise_are_reported_and_the_next_notebook_still_runs(tiny_course, change, monkeypatch):
@@ -281,11 +298,6 @@ def test_the_page_shows_text_as_text_and_names_what_took_too_long():
     assert "a &amp; b" in page
     assert "over-budget" in page
     assert "width:100.0%" in page
-
-
-def test_every_notebook_has_a_budget_and_a_title():
-    assert [budget_of(name) for name in NAMES] == [25, 40, 40, 40, 90, 45, 60, 60, 150]
-    assert title_of("07_cicd") == "CI/CD"
 
 
 def test_an_executed_page_loads_no_script_from_the_network(tiny_course):

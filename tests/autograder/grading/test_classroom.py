@@ -9,15 +9,23 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.authoring.assignments import catalogue_of
-from autograder.grading.cache import Cache, Entry
+from autograder.grading.cache import Cache, CachedRun
 from autograder.grading.classroom import grade_class
-from autograder.grading.gradebook import COURSE_ID, GradebookError, open_gradebook
+from autograder.grading.gradebook import COURSE_ID, GradebookError, open_gradebook, sole_writer
 from autograder.grading.options import GradeOptions
-from autograder.grading.submission import grade_submission
 from autograder.reports.class_report import write_report
 from autograder.reports.tables import write_exports
-from tests.fixtures.tiny_class import GOOD_LATE, NAME, InProcess, cell_of, handed_in, inline, tiny, write
+from tests.fixtures.assignments import catalogue_of
+from tests.fixtures.tiny_class import (
+    NAME,
+    InProcess,
+    cell_of,
+    grade_submission,
+    handed_in,
+    inline,
+    tiny,
+    write,
+)
 
 WRONG_RATE = "def mean_rate(rates):\n    return sum(rates)"
 
@@ -115,7 +123,7 @@ def test_a_second_run_runs_nothing_and_changes_nothing(folder, tmp_path):
 def test_identical_submissions_are_run_once_and_named_in_the_report(folder, tmp_path):
     executor = InProcess()
     run(folder, tmp_path / "out", executor=executor)
-    assert executor.runs == 3  # half and cheat have the same answers once the tests are restored
+    assert executor.runs == 4  # the reference; half and cheat have the same answers once the tests are restored
     values = json.loads((tmp_path / "out" / "report.json").read_text())
     groups = {tuple(group["students"]) for group in values["identical"]}
     assert groups == {("perfect", "twin"), ("cheat", "half")}
@@ -125,7 +133,7 @@ def test_force_runs_everything_again(folder, tmp_path):
     run(folder, tmp_path / "out")
     executor = InProcess()
     run(folder, tmp_path / "out", executor=executor, force=True)
-    assert executor.runs == 5
+    assert executor.runs == 6  # the reference too
 
 
 def test_a_changed_submission_is_graded_again(folder, tmp_path):
@@ -234,8 +242,9 @@ def test_the_report_counts_what_went_wrong(folder, tmp_path):
 def test_the_tables_for_learning_platforms_carry_their_numbers(tmp_path):
     room = tmp_path / "class"
     room.mkdir()
-    (room / f"doejane_4711_99_{NAME}.ipynb").write_bytes(write(tmp_path, "x", handed_in()).read_bytes())
-    write(room, "=cmd()", handed_in(late=GOOD_LATE))
+    full = write(tmp_path, "x", handed_in()).read_bytes()
+    (room / f"doejane_4711_1099_{NAME}.ipynb").write_bytes(full)
+    (room / f"=cmd()_4712_1100_{NAME}.ipynb").write_bytes(full)
     run(room, tmp_path / "out")
     canvas = list(csv.reader((tmp_path / "out" / "canvas.csv").read_text().splitlines()))
     assert canvas[1][0].strip() == "Points Possible"
@@ -247,7 +256,7 @@ def test_the_tables_for_learning_platforms_carry_their_numbers(tmp_path):
 
 def test_one_submission_on_which_the_grader_fails_does_not_stop_the_class(folder, tmp_path):
     class Fragile(InProcess):
-        def run(self, notebook, release, *, time_limit, cell_limit):
+        def run(self, notebook, release, *, time_limit, cell_limit, files=None):
             if "return sum(rates)\n" in "".join(c.source + "\n" for c in notebook.cells):
                 raise OSError("disk full")
             return super().run(notebook, release, time_limit=time_limit, cell_limit=cell_limit)
@@ -262,7 +271,7 @@ def test_one_submission_on_which_the_grader_fails_does_not_stop_the_class(folder
 
 def test_a_failure_of_the_grader_is_not_remembered(folder, tmp_path):
     class Broken(InProcess):
-        def run(self, notebook, release, *, time_limit, cell_limit):
+        def run(self, notebook, release, *, time_limit, cell_limit, files=None):
             raise OSError("disk full")
 
     run(folder, tmp_path / "out", executor=Broken())
@@ -289,7 +298,7 @@ def test_an_unreadable_due_date_is_said_so(folder, tmp_path):
 
 def test_a_damaged_cache_entry_is_run_again(tmp_path):
     cache = Cache(tmp_path)
-    entry = Entry((("check-1-1", 1.0, "Passed."), ("interview-1", None, "")), "", 1.0, 2.0, "{}")
+    entry = CachedRun((("check-1-1", 1.0, "Passed."), ("interview-1", None, "")), "", 1.0, 2.0, "{}")
     cache.put("ab" * 32, entry)
     assert cache.get("ab" * 32) == entry
     next(Path(tmp_path).rglob("*.json")).write_text('{"checks": [[1')
@@ -301,3 +310,62 @@ def test_one_file_can_be_graded_by_itself(tmp_path):
     result = grade_submission(path, tiny(), executor=InProcess(), student="ann")
     assert (result.student, result.status, result.score, result.max_score) == ("ann", "graded", 4, 7)
     assert result.first_failure().check.grade_id == "check-1-1"
+
+
+def test_the_workers_end_when_the_grader_fails_in_the_middle(folder, tmp_path):
+    ended = []
+
+    def watched(*args, **options):
+        try:
+            yield from inline(*args, **options)
+        finally:
+            ended.append(True)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        grade_class(
+            folder,
+            tmp_path / "out",
+            catalogue=catalogue_of(tiny()),
+            make_executor=InProcess,
+            executor_name="in process",
+            options=GradeOptions(workers=1),
+            runner=watched,
+            on_result=full,
+        )
+    assert ended == [True], f"although the traceback of {caught.value} is kept"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_nobody_else_can_write_from_before_the_first_job(folder, tmp_path, there):
+    out, refused = tmp_path / "out", []
+    if there:
+        run(folder, out)
+
+    def tries_too(*args, **options):
+        with pytest.raises(GradebookError, match="Another grader"), sole_writer(out):
+            pass
+        refused.append(True)
+        return inline(*args, **options)
+
+    grade_class(
+        folder,
+        out,
+        catalogue=catalogue_of(tiny()),
+        make_executor=InProcess,
+        executor_name="in process",
+        options=GradeOptions(workers=1),
+        runner=tries_too,
+    )
+    assert refused == [True]
+    with sole_writer(out):  # free again
+        pass
+
+
+def test_a_grader_that_finds_another_at_a_new_folder_runs_nothing(folder, tmp_path):
+    out = tmp_path / "out"
+    with sole_writer(out), pytest.raises(GradebookError, match="Another grader"):
+        run(folder, out)
+    assert [path.name for path in out.iterdir() if path.name != ".grading.lock"] == []

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 
 import pytest
 
-from autograder.grading import unpack as unpacking
 from autograder.grading.collect import SubmissionsError, collect
-from autograder.grading.unpack import ArchiveError, ArchiveLimits, safe_name, unpack
+from autograder.grading.unpack import ArchiveError
 from tests.fixtures.tiny_class import NAME, handed_in, write
 
 NAMES = ["01_tiny", "02_other"]
@@ -170,23 +168,6 @@ def test_a_damaged_archive_is_said_so(tmp_path):
         take(tmp_path / "class.zip", tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("ann/../../evil.ipynb", "'..'"),
-        ("/etc/evil.ipynb", "absolute"),
-        ("C:\\evil.ipynb", "absolute"),
-        ("\\\\server\\evil.ipynb", "absolute"),
-        ("ann\\..\\..\\evil.ipynb", "'..'"),
-    ],
-)
-def test_paths_that_lead_outside_are_refused_and_write_nothing(tmp_path, name, reason):
-    inside = tmp_path / "a" / "b"
-    refused = unpack(zipped(tmp_path, {name: "x"}), inside)
-    assert [reason in refusal.reason for refusal in refused] == [True]
-    assert [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "class.zip"] == []
-
-
 def test_links_in_archives_are_refused(tmp_path):
     path = tmp_path / "class.zip"
     with zipfile.ZipFile(path, "w") as bundle:
@@ -201,64 +182,3 @@ def test_links_in_archives_are_refused(tmp_path):
 def test_a_zip_bomb_is_refused_by_its_header(tmp_path):
     path = zipped(tmp_path, {f"ann/{NAME}.ipynb": b"\0" * (20 << 20)})
     assert "bomb" in rows(take(path, tmp_path))["ann", NAME].reason
-
-
-def test_a_zip_bomb_whose_header_lies_is_stopped_while_reading(tmp_path):
-    path = zipped(tmp_path, {"ann/x.ipynb": b"\0" * (2 << 20)})
-    raw = path.read_bytes().replace((2 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little"))
-    path.write_bytes(raw)
-    refused = unpack(path, tmp_path / "into", limits=ArchiveLimits(file_bytes=1 << 20))
-    assert len(refused) == 1
-    assert sum(p.stat().st_size for p in (tmp_path / "into").rglob("*") if p.is_file()) <= 1 << 20
-
-
-def test_all_files_together_have_a_limit_too(tmp_path):
-    path = zipped(tmp_path, {f"s{n}/x.ipynb": bytes(range(256)) * 4 for n in range(5)})
-    refused = unpack(path, tmp_path / "into", limits=ArchiveLimits(total_bytes=3000))
-    assert [refusal.path for refusal in refused] == ["s2/x.ipynb", "s3/x.ipynb", "s4/x.ipynb"]
-
-
-def test_too_many_files_are_refused_by_name(tmp_path):
-    path = zipped(tmp_path, {f"s{n}/x.ipynb": "x" for n in range(4)})
-    assert len(unpack(path, tmp_path / "into", limits=ArchiveLimits(files=3))) == 1
-
-
-def test_a_damaged_member_does_not_stop_the_others(tmp_path):
-    path = zipped(tmp_path, {"ann/x.ipynb": "a" * 500, "ben/x.ipynb": "b" * 500})
-    raw = bytearray(path.read_bytes())
-    at = raw.index(zlib.compress(b"a" * 500, wbits=-15, level=6)[:4])
-    raw[at] ^= 0xFF
-    path.write_bytes(raw)
-    refused = unpack(path, tmp_path / "into")
-    assert [refusal.path for refusal in refused] == ["ann/x.ipynb"]
-    assert (tmp_path / "into/ben/x.ipynb").read_text() == "b" * 500
-
-
-def test_encrypted_members_and_doubles_are_refused(tmp_path):
-    path = tmp_path / "class.zip"
-    with zipfile.ZipFile(path, "w") as bundle:
-        bundle.writestr("ann/a:b.ipynb", "1")
-        bundle.writestr("ann/a*b.ipynb", "2")
-    assert "same name" in unpack(path, tmp_path / "into")[0].reason
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("ann", "ann"),
-        ("../x", "_x"),
-        ("a/b", "a_b"),
-        ("", "_"),
-        ("...", "_"),
-        ("\x1b[31mred", "[31mred"),
-        ("é" * 300, "é" * 100),
-    ],
-)
-def test_names_become_one_harmless_path_component(text, safe):
-    assert safe_name(text) == safe
-
-
-def test_the_doctest_of_safe_name_holds():
-    import doctest
-
-    assert doctest.testmod(unpacking).failed == 0

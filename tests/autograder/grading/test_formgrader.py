@@ -92,8 +92,9 @@ def test_every_submission_opens_also_one_that_could_not_be_read(server):
     assert set(found) == {"perfect", "half", "empty", "broken"}
     for student, submission in found.items():
         page = get(server, f"submissions/{submission['id']}/").text
-        assert "mean_rate" in page
         assert ("could not be graded" in page) is (student == "broken")
+        for what in ("mean_rate", 'id="interview-1"', 'id="ex-1-1-comment"'):  # the broken one is nothing to grade
+            assert (what in page) is (student != "broken")
 
 
 def test_a_person_can_give_points_and_a_comment(server):

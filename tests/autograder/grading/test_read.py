@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import nbformat
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from autograder.grading import read as reading
-from autograder.grading.read import Rejected, Submission, read_submission
+from autograder.grading import harmless
+from autograder.grading.notebook import read as reading, shape
+from autograder.grading.notebook.read import Rejected, Submission, read_submission
+from course_lib import safe_yaml
 from tests.fixtures.tiny_class import handed_in
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def notebook_text(**changes):
@@ -71,6 +76,45 @@ def test_outputs_however_large_are_left_behind(tmp_path):
 def test_a_file_beyond_all_measure_is_rejected_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "_MAX_BYTES", 1000)
     assert "at most" in read(tmp_path, notebook_text()).reason
+
+
+def test_the_limits_that_the_guides_name_are_the_limits():
+    grading, instructor = (" ".join((DOCS / f"{name}.md").read_text().split()) for name in ("grading", "instructor"))
+    assert f"never parsed, up to {reading._MAX_BYTES >> 20} MB" in grading
+    assert f"it may have {shape._MAX_BESIDES >> 20} MB, {shape._MAX_MARKS // 1_000_000} million values" in grading
+    assert f"{reading._MAX_CELLS:,} cells and {reading._MAX_SOURCE >> 20} million characters of source" in grading
+    assert f"nested more than {shape._MAX_DEPTH} levels deep" in grading
+    assert f"stand for {safe_yaml._MAX_VALUES:,} values" in grading
+    assert f"more than {harmless._MAX_SHOWN['markdown']:,} characters" in instructor
+
+
+@pytest.mark.parametrize(
+    ("extra", "note"),
+    [
+        ({"cell_type": "markdown", "source": "x", "attachments": {str(i): {} for i in range(101)}}, "at most 100"),
+        ({"cell_type": "markdown", "source": "x", "attachments": {"a": {"image/png": "A" * (9 << 20)}}}, "characters"),
+        ({"cell_type": "code", "source": "'\ud800\x00\u202e'"}, "cannot be shown"),
+        ({"cell_type": "\ud800", "source": "x"}, "unknown type"),
+        ({"cell_type": "code", "source": "x", "metadata": {"nbgrader": [[[[[[[[]]]]]]]] * 200}}, "no notebook has"),
+    ],
+    ids=["attachments", "picture", "characters", "type", "metadata"],
+)
+def test_one_odd_cell_is_noted_and_costs_the_others_nothing(tmp_path, extra, note):
+    cells = json.loads(notebook_text())["cells"]
+    result = read(tmp_path, notebook_text(cells=[*cells, extra]))
+    assert isinstance(result, Submission)
+    assert [c.source for c in result.notebook.cells][:-1] == [c.source for c in handed_in().cells]
+    assert note in " ".join(result.repairs)
+    assert not [repair for repair in result.repairs if "\ud800" in repair]
+    nbformat.writes(result.notebook).encode()
+
+
+def test_of_very_many_notes_the_first_are_told(tmp_path):
+    cells = json.loads(notebook_text())["cells"]
+    result = read(tmp_path, notebook_text(cells=[*cells, *[None] * 500]))
+    assert isinstance(result, Submission)
+    assert len(result.repairs) == 51
+    assert result.repairs[-1] == "… and 450 more."
 
 
 def test_format_3_is_converted(tmp_path):
@@ -145,7 +189,7 @@ _CELL = st.fixed_dictionaries(
     document=st.fixed_dictionaries({"nbformat": st.sampled_from([3, 4]), "cells": st.lists(_CELL, max_size=4) | _JSON})
 )
 def test_no_document_makes_reading_or_repairing_raise(tmp_path_factory, document):
-    from autograder.grading.repair import repair
+    from autograder.grading.notebook.repair import repair
     from tests.fixtures.tiny_class import tiny
 
     path = tmp_path_factory.mktemp("any") / "x.ipynb"

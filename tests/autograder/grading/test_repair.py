@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder.authoring.assignments import grade_id_of
-from autograder.grading.repair import repair
+from autograder.grading.notebook.repair import repair
 from tests.fixtures.tiny_class import ANSWER, GOOD_LATE, GOOD_RATE, cell_of, handed_in, tiny
 
 

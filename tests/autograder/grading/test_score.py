@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.grading.repair import repair
+from autograder.grading.notebook.repair import repair
 from autograder.grading.score import SCORE_MIME, score
 from tests.fixtures.tiny_class import GOOD_LATE, GOOD_RATE, InProcess, cell_of, handed_in, tiny
 

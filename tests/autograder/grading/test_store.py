@@ -7,9 +7,9 @@ import csv
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder.authoring.assignments import catalogue_of
 from autograder.grading.gradebook import COURSE_ID
 from autograder.grading.store import ResultsError, export, feedback, read_rows
+from tests.fixtures.assignments import catalogue_of
 from tests.fixtures.grade_tiny import grade_tiny
 from tests.fixtures.tiny_class import NAME, handed_in, tiny, write
 

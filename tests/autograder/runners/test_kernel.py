@@ -6,10 +6,9 @@ import psutil
 import pytest
 
 from autograder.grading.options import GradeOptions
-from autograder.grading.submission import grade_submission
 from autograder.runners import kernel
 from autograder.runners.kernel import PlainKernel
-from tests.fixtures.tiny_class import handed_in, tiny, write
+from tests.fixtures.tiny_class import GOOD_RATE, grade_submission, handed_in, tiny, write
 
 
 def grade(tmp_path, *, time_limit=60.0, cell_limit=30.0, **answers):
@@ -60,6 +59,13 @@ def test_a_flood_of_output_is_stopped_and_cut(tmp_path, monkeypatch):
     result, checks = grade(tmp_path, late="def late(minutes):\n    while True: print('x' * 1000)")
     assert result.score == 3
     assert "printed too much" in checks["check-1-2"].message
+
+
+def test_an_output_that_no_reader_could_parse_is_left_out_and_costs_no_points(tmp_path):
+    nested = "\nx = []\nfor _ in range(60): x = [x]\ndisplay({'application/json': {'a': x}}, raw=True)"
+    result, _ = grade(tmp_path, rate=GOOD_RATE + nested)
+    assert (result.status, result.score) == ("graded", 7)
+    assert "nested more than 32 levels" in " ".join(result.repairs)
 
 
 def test_switching_the_traceback_off_does_not_hide_a_failure(tmp_path):

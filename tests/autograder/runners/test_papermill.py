@@ -11,6 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.runners import papermill
+from autograder.runners.run import faults, only_not_implemented
 
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 ORPHAN = """
@@ -64,8 +65,8 @@ def test_a_run_stops_at_the_first_error_unless_errors_are_allowed():
     stopped = papermill.run_notebook(nb)
     went_on = papermill.run_notebook(nb, allow_errors=True)
 
-    assert [f.error for f in papermill.faults(stopped.notebook)] == ["ZeroDivisionError"]
-    assert [f.error for f in papermill.faults(went_on.notebook)] == ["ZeroDivisionError"]
+    assert [f.error for f in faults(stopped.notebook)] == ["ZeroDivisionError"]
+    assert [f.error for f in faults(went_on.notebook)] == ["ZeroDivisionError"]
     assert len(stopped.notebook.cells) == len(nb.cells)
     assert (text_of(stopped, 1), text_of(went_on, 1)) == ("", "reached\n")
 
@@ -146,7 +147,7 @@ def test_an_untouched_copy_may_only_stop_at_exercises():
         notebook("def f(): raise NotImplementedError('Exercise 1.1')", "x = f()", "print(x)"), allow_errors=True
     )
 
-    (fault,) = papermill.only_not_implemented(run.notebook)
+    (fault,) = only_not_implemented(run.notebook)
     assert (fault.cell, fault.error) == ("cell 3: print(x)", "NameError")
 
 
@@ -156,5 +157,5 @@ def test_the_checks_of_a_class_that_is_still_to_be_written_do_not_break_an_untou
         cell.metadata["nbgrader"] = {"grade_id": grade_id}
     run = papermill.run_notebook(nb, allow_errors=True)
 
-    (fault,) = papermill.only_not_implemented(run.notebook)
+    (fault,) = only_not_implemented(run.notebook)
     assert fault.cell == "check-1-2"  # not of the exercise that stopped

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from autograder.runners.pool import Lost, run_jobs
+from course_lib.processes import wait_until
 from tests.fixtures.pool_jobs import never, start
 
 
@@ -25,7 +26,7 @@ def test_no_jobs_start_no_process():
     assert run([]) == {}
 
 
-@pytest.mark.parametrize(("word", "reason"), [("die", "-9"), ("exit", "3"), ("raise", "ValueError: x")])
+@pytest.mark.parametrize(("word", "reason"), [("die", "-9"), ("cut", "-9"), ("exit", "3"), ("raise", "ValueError: x")])
 def test_a_job_that_takes_its_worker_along_costs_only_itself(word, reason):
     outcomes = run([("say", "a"), (word, "x"), ("say", "b"), ("say", "c")], workers=1)
     assert reason in outcomes.pop((word, "x")).reason
@@ -68,3 +69,12 @@ def wait_for_pid(note: Path, parent: subprocess.Popen) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             parent.wait(timeout=0.05)
     return int(note.read_text())
+
+
+def test_workers_have_their_jobs_before_anybody_asks_and_end_when_nobody_does(tmp_path):
+    notes = [tmp_path / "one", tmp_path / "two"]
+    with contextlib.closing(run_jobs(start, [("hang", str(note)) for note in notes], workers=2, limit=600.0)):
+        wait_until(lambda: all(note.exists() and note.read_text() for note in notes), timeout=60, what="two jobs")
+        pids = [int(note.read_text()) for note in notes]
+        assert all(psutil.pid_exists(pid) for pid in pids)
+    assert not any(psutil.pid_exists(pid) for pid in pids)

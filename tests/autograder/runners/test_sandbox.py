@@ -1,4 +1,4 @@
-"""What is sent to the sandbox and to the twin, and what is made of what comes back."""
+"""What is sent to the sandbox and to the judge, and what is made of what comes back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import copy
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.grading.repair import repair
+from autograder.grading.notebook.repair import repair
 from autograder.grading.score import score
-from autograder.runners.sandbox import Sandboxed, libraries_of, plan_of
+from autograder.runners.plan import plan_of
+from autograder.runners.sandbox import Sandboxed, libraries_of
 from autograder.sandbox.inside.preload import COURSE_LIBRARIES
 from autograder.sandbox.model import CellOutcome, ExecutedSubmission
 from tests.fixtures.tiny_class import GOOD_RATE, cell_of, handed_in, tiny
@@ -19,7 +20,7 @@ def plan(notebook):
     return plan_of(repair(notebook, tiny()).notebook, tiny().graded).cells
 
 
-def test_tests_go_to_the_twin_only_and_solutions_carry_their_stub():
+def test_tests_go_to_the_judge_only_and_solutions_carry_their_stub():
     cells = {cell.id: cell for cell in plan(handed_in())}
     hidden = cells[cell_of(tiny().graded, "hidden-1-1").id]
     solution = cells[cell_of(tiny().graded, "ex-1-1").id]
@@ -35,7 +36,7 @@ def test_nothing_of_the_tests_is_sent_to_the_learners_process():
     assert not any("secret_rates" in cell.learner or "hidden_cases" in cell.learner for cell in plan(submitted))
 
 
-def test_the_twin_runs_the_release_of_a_cell_that_the_learner_changed():
+def test_the_judge_runs_the_release_of_a_cell_that_the_learner_changed():
     submitted = handed_in()
     setup = next(cell for cell in submitted.cells if cell.source.startswith("import math"))
     setup.metadata["submitted_id"] = setup.id
@@ -53,7 +54,7 @@ def test_cells_the_learner_added_run_in_the_learners_process_only():
 
 
 @pytest.mark.parametrize("lost", ["import math", "def mean_rate"])
-def test_cells_the_learner_deleted_still_have_their_place_in_the_twin(lost):
+def test_cells_the_learner_deleted_still_have_their_place_in_the_judge(lost):
     submitted = handed_in()
     submitted.cells = [cell for cell in submitted.cells if not cell.source.startswith(lost)]
     cells = plan(submitted)
@@ -75,7 +76,7 @@ class Recorded:
     def prepare(self, reference):
         self.prepared = reference
 
-    def run(self, plan, *, limits, reference=None):
+    def run(self, plan, *, limits, reference=None, seed=""):
         self.reference = reference
         outcomes = (
             CellOutcome(cell.id, cell.kind, **(self.outcome if cell.kind == "test" else {"ok": True}))
@@ -86,14 +87,14 @@ class Recorded:
 
 def graded(**outcome):
     executor = Sandboxed.__new__(Sandboxed)
-    executor.engine, executor.name, executor._references = Recorded(**outcome), "recorded", {}
-    executor._libraries = frozenset()
+    executor.engine, executor.name, executor._prepared = Recorded(**outcome), "recorded", {}
+    executor._libraries, executor._seed = frozenset(), ""
     repaired = repair(handed_in(), tiny())
     executed = executor.run(repaired.notebook, tiny().graded, time_limit=10, cell_limit=5)
     return {c.check.grade_id: c for c in score(executed, tiny(), untouched=repaired.untouched)}
 
 
-def test_what_the_twin_says_of_a_check_reaches_the_learner():
+def test_what_the_judge_says_of_a_check_reaches_the_learner():
     result = graded(ok=False, error="CheckFailed", message="divide by the count")["hidden-1-1"]
     assert (result.points, result.message) == (0, "divide by the count")
 
@@ -115,8 +116,8 @@ def test_a_check_that_held_earns_its_points():
 
 def test_what_submissions_share_is_found_with_the_reference_solutions_once():
     executor = Sandboxed.__new__(Sandboxed)
-    executor.engine, executor.name, executor._references = Recorded(ok=True), "recorded", {}
-    executor._libraries = frozenset()
+    executor.engine, executor.name, executor._prepared = Recorded(ok=True), "recorded", {}
+    executor._libraries, executor._seed = frozenset(), ""
     assignment = tiny()
     executor.prepare(assignment)
     first = executor.engine.prepared
@@ -140,7 +141,8 @@ def test_a_notebook_gets_the_libraries_it_imports_and_one_with_the_courses_funct
     }
     assert "matplotlib_inline.backend_inline" in of("import matplotlib.pyplot as plt")
     assert of("from course_lib import data") == frozenset(COURSE_LIBRARIES)
-    assert of("%matplotlib inline") == frozenset(COURSE_LIBRARIES)
+    assert of("%matplotlib inline\n!ls") == of("import matplotlib.pyplot as plt")
+    assert of("x = (") == frozenset(COURSE_LIBRARIES)
 
 
 def test_an_engine_that_lacks_a_library_is_replaced_by_one_that_has_it(monkeypatch):
@@ -154,7 +156,7 @@ def test_an_engine_that_lacks_a_library_is_replaced_by_one_that_has_it(monkeypat
         def close(self):
             self.closed = True
 
-    monkeypatch.setattr("autograder.sandbox.open_engine", lambda *, sandbox, preload, probe: Engine(preload))
+    monkeypatch.setattr("autograder.sandbox.open_engine", lambda *, sandbox, preload, probe, helpers: Engine(preload))
     executor = Sandboxed("none")
     assert opened == []
     first = executor._opened({"numpy"})

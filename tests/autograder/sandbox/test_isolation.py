@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import platform
+import re
+import signal
 import struct
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import capabilities, open_engine
-from autograder.sandbox.errors import SandboxUnavailable
+from autograder.sandbox import Engine, capabilities, open_engine
+from autograder.sandbox.capabilities import Option
+from autograder.sandbox.errors import ExecutionError, SandboxUnavailable
+from autograder.sandbox.isolation import usage
 from autograder.sandbox.isolation.mounts import layout, packages
 from autograder.sandbox.isolation.seccomp import DENIED, program
+from tests.autograder.sandbox.walled import LIMITS, plan
 
 PROBE = """
 from autograder.sandbox import Limits, capabilities, open_engine
@@ -79,14 +88,28 @@ from autograder.sandbox import capabilities, open_engine, SandboxUnavailable
 from autograder.sandbox.isolation.seccomp import install
 install()  # denies unshare, mount and clone with namespaces, as containers do
 found = capabilities()
-print(found.best, bool(found.advice))
+print(found.best, bool(found.advice), "·".join(found.options[1].reason.split()))
 try:
     open_engine(sandbox="auto")
 except SandboxUnavailable as error:
     print("refused", "--sandbox none" in str(error))
 """
     done = run(code)
-    assert done.stdout.split() == ["None", "True", "refused", "True"], done.stdout + done.stderr
+    best, advice, reason, *rest = done.stdout.split()
+    assert (best, advice, rest) == ("None", "True", ["refused", "True"]), done.stdout + done.stderr
+    assert re.fullmatch(r"PermissionError:.*Operation·not·permitted", reason)  # the kernel's word, not a traceback
+
+
+def test_what_a_container_is_told_to_be_started_with_is_enough_for_its_root(monkeypatch) -> None:
+    """Tried with Docker 20.10: without CAP_SYS_ADMIN root may not even make a mount namespace."""
+    module = importlib.import_module("autograder.sandbox.capabilities")  # the package has a function of this name
+    nothing = tuple(Option(name, works=False, reason="") for name in ("bwrap", "native"))
+    monkeypatch.setattr(module, "_reads", lambda path: "0::/docker/1" if "cgroup" in path else None)
+    for uid, wanted in ((0, True), (1000, False)):
+        monkeypatch.setattr(os, "getuid", lambda uid=uid: uid)
+        advice = module._advice(nothing)
+        assert "--security-opt systempaths=unconfined" in advice
+        assert ("--cap-add SYS_ADMIN" in advice) is wanted
 
 
 def test_an_unknown_sandbox_is_refused() -> None:
@@ -174,3 +197,28 @@ def test_the_numbers_are_those_of_the_kernels_headers() -> None:
     assert {name: n[0] for name, n in DENIED.items() if n[0] is not None and name in known} == {
         name: known[name] for name, n in DENIED.items() if n[0] is not None and name in known
     }
+
+
+@pytest.mark.parametrize("setup", ["", "import math"], ids=["forked by the forkserver", "forked by a snapshot"])
+def test_what_a_killed_session_leaves_is_reaped(walled_engine: Engine, setup: str) -> None:
+    sleeps = plan("import time\ndef f(): time.sleep(600)", "f()", setup=setup)
+    if setup:
+        walled_engine.run(plan("def f(): pass", "f()", setup=setup), limits=LIMITS)  # the snapshot is there from now on
+    before = set(usage.descendants(walled_engine.pid))
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(walled_engine.run, sleeps, limits=LIMITS)
+        sessions: list[int] = []
+        while not sessions and not run.done():
+            new = set(usage.descendants(walled_engine.pid)) - before
+            sessions = [pid for pid in new if len(usage.children(pid)) > 1]  # it has a judge and a learner's process
+            time.sleep(0.02)
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ExecutionError):
+            run.result(60)
+    walled_engine._snapshots.close()  # a run that is killed while it starts is tried again, from a new snapshot
+    deadline = time.monotonic() + 30
+    while (left := set(usage.descendants(walled_engine.pid)) - before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sessions
+    assert not left

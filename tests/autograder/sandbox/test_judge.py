@@ -1,4 +1,4 @@
-"""What exercises pass and return works through the twin, and the verdict is the twin's."""
+"""What exercises pass and return works through the judge, and the verdict is the judge's."""
 
 # ruff: noqa: E501 - small programs read best on a line of their own
 from __future__ import annotations

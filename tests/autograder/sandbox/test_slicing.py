@@ -1,10 +1,12 @@
-"""A lean plan leaves out what no check can notice, and nothing else."""
+"""A sliced plan leaves out what no check can notice, and nothing else."""
 
 from __future__ import annotations
 
+import pytest
+
 from autograder.sandbox import Engine, Plan, PlanCell
 from autograder.sandbox.names import names_bound
-from autograder.sandbox.slicing import WAYS, Way, lean
+from autograder.sandbox.slicing import STRATEGIES, SlicingStrategy, sliced
 from tests.autograder.sandbox.walled import LIMITS, story
 
 
@@ -21,7 +23,7 @@ def cells(*sources: str) -> tuple[PlanCell, ...]:
 
 
 def kept(*sources: str) -> set[str]:
-    plan = lean(Plan(cells=cells(*sources)))
+    plan = sliced(Plan(cells=cells(*sources)))
     return {f"{cell.id}" for cell in plan.cells if cell.kind == "free" and cell.release}
 
 
@@ -60,7 +62,7 @@ def test_a_name_bound_after_its_last_reader_is_not_needed() -> None:
 
 
 def test_cells_that_lean_on_nothing_of_the_learner_come_first() -> None:
-    plan = lean(
+    plan = sliced(
         Plan(cells=cells("a = 1", "S:def f(): ...", "T:f(a)", "b = 2", "c = f(b)", "S:def g(): ...", "T:g(b, c)"))
     )
     assert [cell.id for cell in plan.cells] == ["c0", "c3", "c1", "c2", "c4", "c5", "c6"]
@@ -69,24 +71,26 @@ def test_cells_that_lean_on_nothing_of_the_learner_come_first() -> None:
 
 def test_of_a_needed_cell_only_the_statements_that_something_reads_are_run() -> None:
     source = "store = open_store()\nserver = start(store)\nuse(store)\nstore.name"
-    plan = lean(Plan(cells=cells(source, "S:def f(): ...", "T:f(store)")), Way(bold=True, statements=True))
+    plan = sliced(
+        Plan(cells=cells(source, "S:def f(): ...", "T:f(store)")), SlicingStrategy(bold=True, statements=True)
+    )
     assert plan.cells[0].release == plan.cells[0].learner == "store = open_store()\n\nuse(store)\npass"
 
 
 def test_a_cell_does_not_cross_a_check_that_reads_what_it_changes() -> None:
     made = cells("d = {}", "S:def f(): ...", "T:f(d)", "d['x'] = 1", "T:f(d)")
-    for way in WAYS:
-        assert [cell.id for cell in lean(Plan(cells=made), way).cells] == ["c0", "c1", "c2", "c3", "c4"]
+    for strategy in STRATEGIES:
+        assert [cell.id for cell in sliced(Plan(cells=made), strategy).cells] == ["c0", "c1", "c2", "c3", "c4"]
 
 
 def test_what_a_check_does_to_a_module_ties_later_cells_only_when_that_is_believed() -> None:
     made = cells("import m", "S:def f(): ...", "T:m.end()\nf()", "x = m.slow()", "T:f(x)")
-    first = {way: [cell.id for cell in lean(Plan(cells=made), way).cells][1] for way in WAYS}
-    assert first == {way: "c3" if way.modules_apart else "c1" for way in WAYS}
+    first = {strategy: [cell.id for cell in sliced(Plan(cells=made), strategy).cells][1] for strategy in STRATEGIES}
+    assert first == {strategy: "c3" if strategy.modules_apart else "c1" for strategy in STRATEGIES}
 
 
 def test_a_cell_the_learner_changed_still_runs_as_handed_in() -> None:
-    plan = lean(Plan(cells=(PlanCell("a", "free", "print(1)", "z = 3"), *cells("S:def f(): ..."))))
+    plan = sliced(Plan(cells=(PlanCell("a", "free", "print(1)", "z = 3"), *cells("S:def f(): ..."))))
     assert (plan.cells[0].release, plan.cells[0].learner) == ("", "z = 3")
 
 
@@ -97,11 +101,22 @@ def test_names_bound_by_loops_and_tries_are_found() -> None:
     assert set(names_bound(source)) == {"i", "a", "b", "c", "d"}
 
 
-def test_a_lean_plan_is_used_only_if_the_reference_passes_with_it(walled_engine: Engine) -> None:
+def test_a_sliced_plan_is_used_only_if_the_reference_passes_with_it(walled_engine: Engine) -> None:
     honest = cells("import time\nmark = 1", "shown = mark\nshown", "S:def f():\n    return 1", "T:assert f() == mark")
     hidden = cells("import builtins", "exec('mark = 1')", "S:def f():\n    return 1", "T:assert f() == eval('mark')")
     for made, ran in ((honest, False), (hidden, True)):
         reference = Plan(cells=made)
         done = walled_engine.run(reference, limits=LIMITS, reference=reference)
         assert done.outcome("c3").ok, story(done)
-        assert walled_engine.is_lean(reference) is not ran
+        assert walled_engine.is_sliced(reference) is not ran
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["x = 1\n" * 1_000_000, "-" * 50_000 + "1", "1+" * 50_000 + "1", "a" + ".a" * 50_000, "(" * 50_000, "\x00"],
+)
+@pytest.mark.timeout(60)
+def test_source_too_large_or_too_nested_to_be_read_is_kept_as_it_is(source: str) -> None:
+    plan = Plan(cells=(PlanCell("a", "solution", "x = 0", source), PlanCell("t", "test", "assert x")))
+    for strategy in STRATEGIES:
+        assert sliced(plan, strategy).cells[0].learner == source

@@ -5,16 +5,16 @@ import copy
 import pytest
 
 from course_lib.cloud.errors import CloudError
-from course_lib.cloud.kubernetes import validate
+from course_lib.cloud.kubernetes import manifests as ours, review, validate
 
 BOTH = pytest.mark.parametrize(
-    "manifests", [validate.api(), validate.vllm(), validate.vllm(spare_gpu=True)], ids=["api", "vllm", "spare"]
+    "manifests", [ours.api(), ours.vllm(), ours.vllm(spare_gpu=True)], ids=["api", "vllm", "spare"]
 )
 
 
 def changed(change, manifests=None):
     """The API's manifests after ``change(deployment, pod, container, others by kind)``."""
-    made = copy.deepcopy(manifests or validate.api())
+    made = copy.deepcopy(manifests or ours.api())
     kinds = {manifest["kind"]: manifest for manifest in made}
     pod = made[0]["spec"]["template"]["spec"]
     change(made[0]["spec"], pod, pod["containers"][0], kinds)
@@ -29,7 +29,7 @@ def test_our_manifests_pass_the_schemas_of_every_version_that_knows_their_fields
 
 @BOTH
 def test_our_manifests_pass_the_review(manifests):
-    assert validate.review(manifests) == []
+    assert review.review(manifests) == []
 
 
 def test_a_misspelt_field_is_named_with_its_place():
@@ -62,7 +62,7 @@ def test_what_is_no_kubernetes_object_is_named(manifest, message):
 @pytest.mark.parametrize("version", ["1.2", "9.9", "new"])
 def test_a_version_without_schemas_is_an_error(version):
     with pytest.raises(CloudError, match=r"no schemas for Kubernetes[\s\S]*between 1\."):
-        validate.validate(validate.api(), version=version)
+        validate.validate(ours.api(), version=version)
 
 
 BROKEN = {
@@ -127,12 +127,12 @@ def test_each_fault_is_found_by_its_rule_and_passes_the_schema(case):
     code, message, change = BROKEN[case]
     made = changed(change)
     assert validate.validate(made) == []
-    mine = [finding for finding in validate.review(made) if finding.rule == code]
-    assert any(message in finding.message for finding in mine), validate.review(made)
+    mine = [finding for finding in review.review(made) if finding.rule == code]
+    assert any(message in finding.message for finding in mine), review.review(made)
 
 
 def test_every_rule_has_a_fault_that_breaks_it():
-    assert {code for code, _, _ in BROKEN.values()} == {rule.code for rule in validate.REVIEW_RULES}
+    assert {code for code, _, _ in BROKEN.values()} == {rule.code for rule in review.REVIEW_RULES}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_budget_blocks_drains_if_it_allows_no_pod_to_go(budget, blocks):
         kinds["PodDisruptionBudget"]["spec"].pop("maxUnavailable")
         kinds["PodDisruptionBudget"]["spec"].update(budget)
 
-    found = [finding.rule for finding in validate.review(changed(change))]
+    found = [finding.rule for finding in review.review(changed(change))]
     assert found == (["K8S08"] if blocks else [])
 
 
@@ -161,4 +161,4 @@ def test_a_budget_blocks_drains_if_it_allows_no_pod_to_go(budget, blocks):
 )
 def test_a_review_of_what_is_no_manifest_is_an_error(manifests):
     with pytest.raises(CloudError, match="Expected"):
-        validate.review(manifests)
+        review.review(manifests)

@@ -5,10 +5,10 @@ from typing import get_args
 
 import pytest
 
-from course_lib.cloud import Need, choose, deployment_matrix, paths
+from course_lib.cloud import Need, choose, deployment_matrix
 from course_lib.cloud.errors import CloudError
 
-CLOUDS = get_args(paths.Cloud)
+CLOUDS = get_args(deployment_matrix.Cloud)
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_a_closed_model_that_data_may_not_reach_is_explained():
     assert any("closed model runs at its provider only" in reason for reason in why)
 
 
-@pytest.mark.parametrize("scenario", paths.DEFAULTS)
+@pytest.mark.parametrize("scenario", deployment_matrix.DEFAULTS)
 def test_every_scenario_is_in_the_matrix(scenario):
-    assert choose(scenario).row == paths.DEFAULTS[scenario]
-    assert paths.DEFAULTS[scenario] in paths.MATRIX
+    assert choose(scenario).row == deployment_matrix.DEFAULTS[scenario]
+    assert deployment_matrix.DEFAULTS[scenario] in deployment_matrix.MATRIX
 
 
-@pytest.mark.parametrize("old", [old for old, new in paths.RENAMED.items() if old not in new])
+@pytest.mark.parametrize("old", [old for old, new in deployment_matrix.RENAMED.items() if old not in new])
 def test_old_names_are_not_recommended(old):
-    for row, cloud in itertools.product(paths.MATRIX.values(), CLOUDS):
+    for row, cloud in itertools.product(deployment_matrix.MATRIX.values(), CLOUDS):
         assert old not in row.on(cloud)
 
 
 def test_tgi_is_never_named_without_its_state():
-    for row, cloud in itertools.product(paths.MATRIX.values(), CLOUDS):
+    for row, cloud in itertools.product(deployment_matrix.MATRIX.values(), CLOUDS):
         assert "TGI" not in row.on(cloud).replace("TGI: in maintenance mode", "")
 
 
@@ -100,4 +100,4 @@ def test_an_unknown_cloud_says_which_there_are(call):
 
 
 def test_the_table_has_a_row_a_need_and_a_column_a_cloud():
-    assert deployment_matrix.table().shape == (len(paths.MATRIX), len(CLOUDS) + 1)
+    assert deployment_matrix.table().shape == (len(deployment_matrix.MATRIX), len(CLOUDS) + 1)

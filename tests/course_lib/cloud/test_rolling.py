@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from course_lib.cloud import figures
 from course_lib.cloud.errors import CloudError
-from course_lib.cloud.kubernetes import validate
+from course_lib.cloud.kubernetes import manifests as ours
 from course_lib.cloud.kubernetes.rolling import read_plan, resolve, simulate_rollout
 
 counts = st.integers(0, 12)
@@ -17,7 +17,7 @@ shares = st.integers(0, 150).map(lambda percent: f"{percent}%")
 
 
 def api(replicas=3, change=None):
-    made = copy.deepcopy(validate.api(replicas=replicas))
+    made = copy.deepcopy(ours.api(replicas=replicas))
     if change is not None:
         pod = made[0]["spec"]["template"]["spec"]
         change(made[0]["spec"], pod, pod["containers"][0])
@@ -189,8 +189,8 @@ def test_a_start_longer_than_the_probes_allow_never_becomes_ready():
 
 def test_a_gpu_to_spare_buys_an_update_at_full_strength():
     slow = {"start_seconds": 200, "drain_seconds": 60}
-    assert run(validate.vllm(replicas=2), **slow).fewest_available == 1
-    spare = run(validate.vllm(replicas=2, spare_gpu=True), **slow)
+    assert run(ours.vllm(replicas=2), **slow).fewest_available == 1
+    spare = run(ours.vllm(replicas=2, spare_gpu=True), **slow)
     assert (spare.fewest_available, spare.most_pods, spare.dropped) == (2, 3, 0)
 
 
@@ -203,7 +203,7 @@ def test_pods_that_are_stopping_still_take_room():
     ("manifests", "message"),
     [
         ([], "0 Deployments"),
-        (validate.api() + validate.vllm(), "2 Deployments"),
+        (ours.api() + ours.vllm(), "2 Deployments"),
         (api(change=lambda spec, pod, container: spec.update(replicas=0)), "0 replicas"),
         (api(change=lambda spec, pod, container: spec.update(replicas=10**6)), "between 1 and 1,000 pods"),
         (api(change=lambda spec, pod, container: pod.update(terminationGracePeriodSeconds=10**9)), "1000000000"),

@@ -13,7 +13,7 @@ class Right:
 
     def append(self, sequence):
         if sequence not in self.known:
-            self.inner.add(sequence, [])
+            self.inner.allocate(sequence, [])
         try:
             write = self.inner.append(sequence, 0)
         except OutOfBlocks as error:
@@ -34,7 +34,7 @@ class Right:
         self.inner.free(sequence)
 
     def free_blocks(self):
-        return self.inner.free_blocks
+        return self.inner.num_free_blocks
 
 
 A, B, FORK = ("append", "a"), ("append", "b"), ("fork", "a", "b")

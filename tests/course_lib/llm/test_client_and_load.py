@@ -3,7 +3,7 @@
 import pytest
 
 from course_lib import processes
-from course_lib.llm import figures, loadtest, scheduler, trace
+from course_lib.llm import batching, figures, loadtest, trace
 from course_lib.llm.errors import LLMError
 from course_lib.llm.servers.client import Client
 from course_lib.llm.servers.server import open_server
@@ -13,7 +13,7 @@ PROMPTS = ["Say something about gates.", "Say something about storms."]
 
 @pytest.fixture(scope="module")
 def llama():
-    with open_server(("llama.cpp",), slots=4, context=256, threads=1, timeout=180) as server:
+    with open_server(("llama.cpp",), max_num_seqs=4, max_model_len=256, threads=1, timeout=180) as server:
         yield server
 
 
@@ -83,5 +83,7 @@ def test_figures_have_axes_with_units():
     asked = trace.skewed(12, seed=1, prompt=20, output=20)
     rows = figures.batch_rows(asked, batch=3)
     assert rows.axes[1].get_xlabel() == "decoding step"
-    wasted = figures.waste({"static": scheduler.static(asked, batch=3), "paged": scheduler.continuous(asked, batch=3)})
+    wasted = figures.waste(
+        {"static": batching.static(asked, max_num_seqs=3), "any": batching.continuous(asked, max_num_seqs=3)}
+    )
     assert [axes.get_xlabel()[-3:] for axes in wasted.axes] == ["(%)", "/s)"]

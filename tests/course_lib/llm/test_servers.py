@@ -29,7 +29,7 @@ def install(monkeypatch, program, *, key="vllm", name="vLLM", timeout=60.0):
 
 @pytest.fixture(scope="module")
 def llama():
-    with open_server(("llama.cpp",), slots=2, context=512, threads=1, timeout=180) as server:
+    with open_server(("llama.cpp",), max_num_seqs=2, max_model_len=512, threads=1, timeout=180) as server:
         yield server
 
 
@@ -105,7 +105,7 @@ def test_a_running_server_can_be_attached_to_and_is_left_running(llama):
 
 
 def test_stopping_leaves_no_process_and_frees_the_port():
-    server = open_server(("llama.cpp",), slots=1, context=256, threads=1, timeout=180).begin()
+    server = open_server(("llama.cpp",), max_num_seqs=1, max_model_len=256, threads=1, timeout=180).begin()
     pid = server.pid
     server.wait_ready()
     server.stop()
@@ -151,7 +151,7 @@ def test_a_server_that_dies_is_noticed_with_the_end_of_its_log(monkeypatch):
 
 
 def test_vllm_gets_its_sizes_its_cores_and_no_way_out():
-    sizes = launch.Sizes(slots=8, context=512, threads=1, arguments=["--seed", "7"])
+    sizes = launch.Sizes(max_num_seqs=8, max_model_len=512, threads=1, arguments=["--seed", "7"])
     vllm = launch.LAUNCHERS["vllm"]
     line, env = vllm.command(8901, sizes), vllm.env(sizes)
     text = " ".join(line)
@@ -164,8 +164,9 @@ def test_vllm_gets_its_sizes_its_cores_and_no_way_out():
 
 def test_more_tokens_get_a_larger_cache():
     env = launch.LAUNCHERS["vllm"].env
-    for slots, gigabytes in ((32, "1"), (64, "2")):
-        assert env(launch.Sizes(slots=slots, context=1024, dtype="bfloat16"))["VLLM_CPU_KVCACHE_SPACE"] == gigabytes
+    for max_num_seqs, gigabytes in ((32, "1"), (64, "2")):
+        sizes = launch.Sizes(max_num_seqs=max_num_seqs, max_model_len=1024, dtype="bfloat16")
+        assert env(sizes)["VLLM_CPU_KVCACHE_SPACE"] == gigabytes
 
 
 @pytest.mark.parametrize("owner", list(servers.KNOWN_OWNERS))
@@ -214,7 +215,7 @@ def test_an_unknown_engine_and_a_size_of_zero_are_errors():
     with pytest.raises(EngineError, match="no engine called 'warp'"):
         open_server(("warp",))
     with pytest.raises(EngineError, match="at least 1"):
-        open_server(("llama.cpp",), slots=0)
+        open_server(("llama.cpp",), max_num_seqs=0)
 
 
 def test_converted_weights_that_were_touched_are_not_used(tmp_path, monkeypatch):
@@ -283,7 +284,7 @@ def test_vllm_for_a_gpu_chooses_by_itself():
 
 @pytest.mark.parametrize(("dtype", "gigabytes"), [("bfloat16", "1"), ("float32", "2"), ("auto", "1")])
 def test_the_cache_has_room_for_all_sequences_in_either_format(dtype, gigabytes):
-    sizes = launch.Sizes(slots=32, context=1456, dtype=dtype)  # 46,592 tokens
+    sizes = launch.Sizes(max_num_seqs=32, max_model_len=1456, dtype=dtype)  # 46,592 tokens
     assert launch.LAUNCHERS["vllm"].env(sizes)["VLLM_CPU_KVCACHE_SPACE"] == gigabytes
 
 
@@ -298,7 +299,7 @@ def test_the_environment_names_the_dtype_where_the_caller_does_not(monkeypatch):
     vllm = launch.LAUNCHERS["vllm"]
     monkeypatch.setenv("COURSE_VLLM_DTYPE", "float32")
     assert vllm.number_format(launch.Sizes()) == "float32"
-    assert vllm.env(launch.Sizes(slots=32, context=1024))["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    assert vllm.env(launch.Sizes(max_num_seqs=32, max_model_len=1024))["VLLM_CPU_KVCACHE_SPACE"] == "2"
     assert vllm.number_format(launch.Sizes(dtype="bfloat16")) == "bfloat16"
     monkeypatch.setenv("COURSE_VLLM_DTYPE", "fp8")
     with pytest.raises(EngineError, match="dtype 'fp8'"):

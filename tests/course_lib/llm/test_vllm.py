@@ -24,7 +24,7 @@ pytestmark = [
 def stack():
     """VLLM with a KV cache of three blocks (384 tokens), and the gateway before it."""
     arguments = {"vllm": ["--num-gpu-blocks-override", "3"]}
-    server = open_server(("vllm",), slots=8, context=256, arguments=arguments, timeout=600).begin()
+    server = open_server(("vllm",), max_num_seqs=8, max_model_len=256, arguments=arguments, timeout=600).begin()
     with open_gateway(server) as gateway, server:
         yield server, gateway.wait_ready()
 

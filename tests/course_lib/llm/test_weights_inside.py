@@ -5,6 +5,7 @@ import pytest
 
 from course_lib.llm import gguf, quantisation, transformer
 from course_lib.llm.errors import LLMError
+from course_lib.llm.servers.client import Client
 from course_lib.llm.servers.server import open_server
 from course_lib.llm.servers.weights import gguf as weights_path
 
@@ -18,7 +19,7 @@ def source():
 
 @pytest.fixture(scope="module")
 def llama():
-    with open_server(("llama.cpp",), slots=1, context=256, threads=1, timeout=180) as server:
+    with open_server(("llama.cpp",), max_num_seqs=1, max_model_len=256, threads=1, timeout=180) as server:
         yield server
 
 
@@ -67,12 +68,54 @@ def test_a_rewritten_file_holds_the_same_weights(source, kind, most, tmp_path):
         assert np.abs(one - other).max() <= most * np.abs(one).max()
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+def test_llama_cpp_answers_the_same_from_a_rewritten_file(source, llama, tmp_path):
+    def told_by(server):
+        with Client(server.url, server.model) as client:
+            return client.complete("The capital of France is", max_tokens=8)
+
+    wide = str(gguf.rewrite(source, tmp_path / "wide.gguf", "F16"))
+    with open_server(("llama.cpp",), max_num_seqs=1, max_model_len=256, threads=1, timeout=180, weights=wide) as server:
+        assert told_by(server) == told_by(llama) != ""
+
+
+def test_norms_and_the_types_of_the_header_stay_as_they_are(source, tmp_path):
+    again = gguf.read(gguf.rewrite(source, tmp_path / "again.gguf", "Q8_0"))
+    assert again.types == source.types
+    assert {one.kind.name for one in again.tensors.values() if len(one.shape) == 2} == {"Q8_0"}
+    for name, one in source.tensors.items():
+        if len(one.shape) == 1:
+            assert again.tensors[name].data.tobytes() == one.data.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"GG", ""),
+        (b"PK\x03\x04 a zip file, not GGUF", "magic"),
+        (b"GGUF\x09\0\0\0" + bytes(16), "version 9"),
+        (b"GGUF\x03\0\0\0\x01", ""),
+        (b"GGUF\x03\0\0\0" + bytes(8) + b"\x01" + bytes(7) + b"\xff", ""),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, content, reason):
     path = tmp_path / "model.gguf"
-    for content in (b"", b"PK\x03\x04 a zip file, not GGUF"):
-        path.write_bytes(content)
-        with pytest.raises(LLMError, match="no GGUF file"):
-            gguf.read(path)
+    path.write_bytes(content)
+    with pytest.raises(LLMError, match=f"no GGUF file.*{reason}"):
+        gguf.read(path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.999])
+def test_a_file_that_was_not_downloaded_to_its_end_is_refused(tmp_path, share):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(weights_path().read_bytes()[: int(share * weights_path().stat().st_size)])
+    with pytest.raises(LLMError, match="download it again"):
+        gguf.read(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(LLMError, match=r"away\.gguf"):
+        gguf.read(tmp_path / "away.gguf")
 
 
 def test_unknown_names_are_refused(source, tmp_path):

@@ -319,7 +319,7 @@ def test_a_stream_gives_each_answer_and_says_when_it_is_done(call, flight):
     from course_lib.serving import sse
 
     answer = call("POST", "/predict/stream", {"flights": [flight, flight | {"dep_minute": 400}]})
-    events = list(sse.decode(answer.body.splitlines()))
+    events = list(sse.decode([answer.body.encode()]))
 
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert [event.name for event in events] == ["prediction", "prediction", "done"]

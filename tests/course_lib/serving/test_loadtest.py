@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from course_lib import processes
-from course_lib.serving import locust_runner
-from course_lib.serving.loadtest import Load, percentile, steps
+from course_lib.loadtest import Load, locust_runner, percentile, steps
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.integers(1, 10_000))

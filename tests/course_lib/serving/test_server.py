@@ -8,9 +8,8 @@ import threading
 import psutil
 import pytest
 
-from course_lib import processes
-from course_lib.errors import EngineError
-from course_lib.serving import loadtest
+from course_lib import loadtest, processes
+from course_lib.errors import EngineError, LoadTestError
 from course_lib.serving.client import Desk
 
 
@@ -76,9 +75,7 @@ def test_a_failing_cell_leaves_no_process_and_no_port(service):
 
 
 def test_a_load_test_of_nothing_says_so():
-    from course_lib.serving.errors import ServingError
-
-    with pytest.raises(ServingError, match="load test"):
+    with pytest.raises(LoadTestError, match="load test"):
         loadtest.closed_loop(f"http://127.0.0.1:{processes.free_port()}", seconds=0.1)
 
 

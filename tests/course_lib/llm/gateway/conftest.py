@@ -10,8 +10,8 @@ import uvicorn
 
 from course_lib import processes
 from course_lib.llm.gateway import Settings, create_gateway
-from course_lib.llm.gateway.fakes import FakeServer
 from tests.course_lib.llm.gateway.clients import CLIENTS, MODEL
+from tests.course_lib.llm.gateway.fakes import FakeServer
 
 ALIASES = ("gpt-4o-mini", "us.amazon.nova-lite-v1:0", "gemini-2.5-flash")
 TEXT = "Flights are late when it snows.\u2028Naïve ✈"

@@ -15,7 +15,7 @@ from tests.course_lib.llm.gateway.clients import CLIENTS
 
 @pytest.fixture(scope="module")
 def real():
-    server = open_server(("llama.cpp",), slots=2, context=256, threads=1, timeout=180)
+    server = open_server(("llama.cpp",), max_num_seqs=2, max_model_len=256, threads=1, timeout=180)
     with server, open_gateway(server, aliases=["gpt-4o-mini"]) as gateway:
         gateway.wait_ready()
         yield server, gateway
@@ -53,6 +53,9 @@ def test_the_gateways_log_is_json_with_the_reason(real):
     with pytest.raises(Exception, match="does not exist"):
         client.ask("Hi", model="gpt-9")
     client.close()
-    lines = [json.loads(line) for line in gateway.log(lines=200).splitlines() if line.startswith("{")]
-    assert "unknown_model" in {line.get("reason") for line in lines}
+
+    def reasons():  # the line is written after the reply
+        return {json.loads(line).get("reason") for line in gateway.log(lines=200).splitlines() if line.startswith("{")}
+
+    processes.wait_until(lambda: "unknown_model" in reasons(), timeout=60, what="the reason in the log")
     assert b"gateway_first_token_seconds" in urllib.request.urlopen(f"{gateway.url}/metrics", timeout=30).read()

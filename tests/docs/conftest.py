@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.autograder.conftest import tiny_course
+
+__all__ = ["tiny_course"]
