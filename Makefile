@@ -7,15 +7,18 @@ export DO_NOT_TRACK := 1
 export WANDB_MODE := offline
 export OMP_WAIT_POLICY := passive
 
-.PHONY: help lab course test nightly grade bundle check answers build site env engines vllm lock clean
+.PHONY: help lab course test nightly grade bundle check answers build site env engines images vllm lock clean
 help:     ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 env:
 	@PYTHON=$(PYTHON) scripts/setup.sh
 
-engines:  ## install the system engines from Debian's packages, and vLLM (needs root)
+engines:  ## install the system engines from Debian's packages, vLLM, and what `make images` prepares (needs root)
 	@scripts/engines.sh
+
+images: env  ## prepare the container images and wheels of notebook 5, so that it needs no network
+	@$(BIN)/python scripts/images.py
 
 vllm: env ## install the real vLLM for a machine without a GPU (2.5 GB in .venv-vllm)
 	@scripts/vllm.sh
@@ -24,7 +27,7 @@ lab: env  ## open JupyterLab on the course's welcome page
 	@JUPYTER_CONFIG_PATH="$(CURDIR)/autograder/jupyter_ext/config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/jupyter lab $(ARGS)
 
-course: env  ## run and grade all nine notebooks, and write build/course-report.html
+course: env  ## run and grade all notebooks, and write build/course-report.html
 	@scripts/engines.sh --auto
 	@$(BIN)/python -m autograder course $(ARGS)
 
@@ -32,7 +35,7 @@ test: env  ## everything that CI checks
 	@scripts/engines.sh --auto
 	@scripts/test.sh
 
-nightly: env  ## what takes too long for every change (after `make course`): nbval over all notebooks, the longest tests
+nightly: env  ## what takes too long for every change (after `make course`): all notebooks with nbval, whole copies, the longest tests
 	@scripts/engines.sh --auto
 	@scripts/nightly.sh
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.data import cache_dir
-from course_lib.llm import scheduler, trace
+from course_lib.llm import batching, trace
+from course_lib.llm.inside.kv_cache import PagedCache
 from course_lib.llm.servers import launch
 from course_lib.llm.servers.client import Client
 from course_lib.llm.servers.server import open_server
@@ -81,7 +82,7 @@ def transformers(lengths: dict[str, list[int]], *, one_by_one: int, rounds: int,
 def served(engine: str, lengths: dict[str, list[int]], *, one_by_one: int, rounds: int, threads: int) -> dict[str, Any]:
     """Load a server with 1, 8 and 32 requests at once."""
     longest = max(max(one) for one in lengths.values())
-    with open_server((engine,), slots=max(CONCURRENT), context=longest + 128, threads=threads) as server:
+    with open_server((engine,), max_num_seqs=max(CONCURRENT), max_model_len=longest + 128, threads=threads) as server:
         print(f"{server.engine} is ready", file=sys.stderr)
         with Client(server.url, server.model, timeout_s=1800) as client:
             client.many(prompts()[:2], max_tokens=8, ignore_eos=True)  # warm up
@@ -95,8 +96,8 @@ def waste() -> dict[str, float]:
     """Return the share of reserved KV memory that held nothing on a trace of conversations."""
     asked = trace.skewed(400, seed=9)
     return {
-        "waste_contiguous": round(scheduler.continuous(asked, batch=32, contiguous=2048).kv_waste, 4),
-        "waste_paged": round(scheduler.continuous(asked, batch=32).kv_waste, 4),
+        "waste_contiguous": round(batching.continuous(asked, max_num_seqs=32, cache=PagedCache(32, 2048)).kv_waste, 4),
+        "waste_paged": round(batching.continuous(asked, max_num_seqs=32, cache=PagedCache(4096, 16)).kv_waste, 4),
     }
 
 

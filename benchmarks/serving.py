@@ -19,10 +19,10 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from course_lib import data, features, packaging, processes, rollout, training
-from course_lib.serving import baseline, loadtest
+from course_lib import data, features, loadtest, packaging, processes, rollout, training
+from course_lib.loadtest import Load
+from course_lib.serving import baseline
 from course_lib.serving.batch.job import flights_to_json
-from course_lib.serving.loadtest import Load
 
 OUT = Path("build") / "benchmarks" / "serving.json"
 CONNECTIONS = (1, 16, 64)

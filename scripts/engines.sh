@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install the system engines that the course can use, from Debian's or Ubuntu's packages; then vLLM (scripts/vllm.sh).
-#   engines.sh          install what is missing (needs root)
+#   engines.sh          install what is missing (needs root), and prepare the container images (scripts/images.py)
 #   engines.sh --auto   install if that is possible without asking anybody; otherwise say what to run
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,30 +38,41 @@ for tool in "${node_tools[@]}"; do
     [ -d "$tools/node_modules/${tool%@*}" ] || missing+=("${tool%@*}")
 done
 
-# vLLM needs no root, but an environment of its own in this checkout. Under sudo that belongs to whoever called sudo.
-vllm() {
+# What follows needs no root, but a place in this checkout or in the user's cache. Under sudo those belong to whoever
+# called sudo.
+as_caller() {
     if [ "$(id -u)" -eq 0 ] && [ "${SUDO_USER:-root}" != root ]; then
-        sudo -H -u "$SUDO_USER" env PATH="$PATH" CI="${CI:-}" PYTHON="${PYTHON:-}" scripts/vllm.sh "$@"
+        sudo -H -u "$SUDO_USER" env PATH="$PATH" CI="${CI:-}" PYTHON="${PYTHON:-}" COURSE_CACHE="${COURSE_CACHE:-}" "$@"
     else
-        scripts/vllm.sh "$@"
+        "$@"
+    fi
+}
+
+vllm_and_images() {
+    as_caller scripts/vllm.sh "$@"
+    [ "${1:-}" = --auto ] && return
+    if [ -x .venv/bin/python ]; then
+        as_caller .venv/bin/python scripts/images.py
+    else
+        echo "Container images and wheels are prepared with the course's Python, which is not set up yet: make images"
     fi
 }
 
 if [ ${#missing[@]} -eq 0 ]; then
-    vllm "$@"
+    vllm_and_images "$@"
     exit 0
 fi
 
 if [ "${1:-}" = "--auto" ]; then
     if [ "${ENGINES:-}" = "no" ]; then
         echo "Leaving the system as it is (ENGINES=no). Not installed: ${missing[*]}."
-        vllm --auto
+        vllm_and_images --auto
         exit 0
     fi
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         echo "These optional engines are not installed: ${missing[*]}."
         echo "The course runs without them and says what it leaves out. To have them: sudo make engines"
-        vllm --auto
+        vllm_and_images --auto
         exit 0
     fi
     echo "Running as root on a Debian-like system: installing ${missing[*]} (say ENGINES=no to leave the system alone)."
@@ -101,4 +112,4 @@ if ! install >"$log" 2>&1; then
     exit 1
 fi
 echo "Installed: ${missing[*]}."
-vllm "$@"
+vllm_and_images "$@"

@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/outputs.sh --all
+.venv/bin/python -m autograder course --whole-copies
 .venv/bin/pytest -m nightly

@@ -20,6 +20,6 @@ if [ "${1:-}" = --all ]; then
     COURSE_CONTAINERS=plan COURSE_VLLM=none "${nbval[@]}" --nbval-lax "${others[@]}"
 else
     echo "Not run again: $(basename -a -s .ipynb "${others[@]}" | paste -sd ' ')."
-    echo "They start servers and measure: their outputs differ from run to run. Their cells run a second time in the untouched"
-    echo "copies and a third time among the answers; \`make nightly\` runs them with nbval."
+    echo "They start servers and measure: their outputs differ from run to run. Their cells run again in the copies that are"
+    echo "graded and among the answers; \`make nightly\` runs them with nbval."
 fi

@@ -21,6 +21,7 @@ ROOMS = (
     ("H", "Delivery", ("delivery",)),
     ("I", "Packaging", ("packaging",)),
     ("I", "Serving", ("serving",)),
+    ("I", "Load tests", ("loadtest",)),
     ("I", "Rollout", ("rollout",)),
     ("I", "Containers", ("containers",)),
     ("I", "Cloud", ("cloud",)),
@@ -28,7 +29,7 @@ ROOMS = (
     ("J", "Monitoring", ("monitoring",)),
     ("K", "Retraining", ("retraining",)),
 )
-TOOLS = ("checks", "engines", "errors", "plots", "processes", "progress", "interview", "projects")
+TOOLS = ("checks", "engines", "errors", "plots", "processes", "progress", "interview", "projects", "sse")
 # Started as programs of their own. Locust's file replaces Python's socket functions when it is imported.
 PROGRAMS = ("__main__", "locustfile", "desk.main")
 

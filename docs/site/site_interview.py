@@ -24,7 +24,7 @@ def interview_pages(questions: Sequence[interview.Question], notebooks: Sequence
         [
             "# Interview questions",
             "",
-            f"{len(questions)} questions that employers ask about these nine topics. Say your answer aloud, or",
+            f"{len(questions)} questions that employers ask, on {len(topics)} topics. Say your answer aloud, or",
             "write it down, before you unfold what a good one holds. Each question links to what proves it in code.",
             "To practise in a terminal, with a memory of what you practised: `python -m course_lib.interview`.",
             "",

@@ -11,7 +11,7 @@ from course_lib.errors import CourseError
 
 __all__ = ["glossary_page", "glossary_terms", "notebook_link", "notebook_text"]
 
-TERM = re.compile(r"- \*\*(?P<term>.+?)\*\* \((?P<notebooks>\d(?:, \d)*)\): (?P<meaning>\S.*)")
+TERM = re.compile(r"- \*\*(?P<term>.+?)\*\* \((?P<notebooks>\d+(?:, \d+)*)\): (?P<meaning>\S.*)")
 
 
 def notebook_text(path: Path) -> str:
@@ -21,9 +21,9 @@ def notebook_text(path: Path) -> str:
         if cell["cell_type"] != "markdown":
             continue
         text = "".join(cell["source"])
-        text = re.sub(r"^### Exercise (\d)\.(\d)", r"(ex-\1-\2)=\n\g<0>", text, flags=re.MULTILINE)
+        text = re.sub(r"^### Exercise (\d+)\.(\d+)", r"(ex-\1-\2)=\n\g<0>", text, flags=re.MULTILINE)
         cell["source"] = re.sub(
-            r"^## Interview question", rf"(interview-{path.name[1]})=\n\g<0>", text, flags=re.MULTILINE
+            r"^## Interview question", rf"(interview-{int(path.name[:2])})=\n\g<0>", text, flags=re.MULTILINE
         )
     return json.dumps(notebook, ensure_ascii=False, indent=1)
 
@@ -44,7 +44,7 @@ def glossary_terms(text: str) -> list[tuple[str, tuple[str, ...], str]]:
             raise CourseError(
                 f"The glossary has a line that cannot be read: {line[:60]}", expected="- **term** (6): meaning"
             )
-        numbers = tuple(f"0{number}" for number in entry["notebooks"].split(", "))
+        numbers = tuple(number.zfill(2) for number in entry["notebooks"].split(", "))
         found.append((entry["term"], numbers, entry["meaning"]))
     return found
 
