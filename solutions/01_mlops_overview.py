@@ -453,22 +453,22 @@ def fingerprint(rows, code, params, environment):
 fresh = checks.afresh(fingerprint)
 some_rows = pd.DataFrame({"dep_minute": range(360, 660), "late": [False, True, True] * 100})
 params, libraries = {"max_iter": 60, "seed": 0}, {"python": "3.11.9", "scikit-learn": "1.9.1"}
-one = fresh(some_rows, "model.fit(X, y)", params, libraries)
+flipped, middle = (some_rows.assign(late=some_rows["late"] ^ (some_rows.index == row)) for row in (0, 150))
+one, another = (fresh(rows, "model.fit(X, y)", params, libraries) for rows in (some_rows, flipped))
 checks.require(
     isinstance(one, str) and len(one) == 64 and set(one) <= set("0123456789abcdef"),
     f"the id {str(one)[:20]!r} is not 64 hexadecimal digits. Python's hash() differs in every process, "
     "and readable text grows with the data: use hashlib.sha256(…).hexdigest()",
 )
-same = fresh(some_rows, "model.fit(X, y)", params, libraries)
+same = fingerprint(some_rows, "model.fit(X, y)", params, libraries)
 checks.require(same == one, "two calls, two ids: a time or random number is not part of what was done")
-same = fresh(
+same = fingerprint(
     some_rows, "model.fit(X, y)", dict(reversed(params.items())), dict(reversed(libraries.items()))
 )
 checks.require(same == one, "the order of the keys changed the id, but the settings are the same")
-flipped, middle = (some_rows.assign(late=some_rows["late"] ^ (some_rows.index == row)) for row in (0, 150))
 older = libraries | {"scikit-learn": "1.8.0"}
 for what, other in {
-    "one label in the data": fresh(flipped, "model.fit(X, y)", params, libraries),
+    "one label in the data": another,
     "the code": fingerprint(some_rows, "model.fit(X, 1 - y)", params, libraries),
     "a parameter's value": fingerprint(some_rows, "model.fit(X, y)", params | {"max_iter": 61}, libraries),
     "the version of a library": fingerprint(some_rows, "model.fit(X, y)", params, older),
@@ -490,18 +490,19 @@ touched = many.copy()
 touched.loc[2500, "dep_minute"] = 7
 rest = ("fit()", {"seed": 0}, {"python": "3.11.9"})
 known = fresh(many, *rest)
-checks.require(fresh(many.copy(), *rest) == known, "a copy of the same rows got another id: hash the values, not the object")
+checks.require(fingerprint(many.copy(), *rest) == known, "a copy of the same rows got another id: hash the values, not the object")
 checks.require(
     fresh(touched, *rest) != known,
     "one value in the middle of 5,000 rows changed and the id did not: str(frame) shows only the first and last rows",
 )
-clash = [fingerprint(many, "fit()", {"version": v}, {"version": "1.9.1"}) for v in (1, 2)]
+few = many.head(10)
+clash = [fingerprint(few, "fit()", {"version": v}, {"version": "1.9.1"}) for v in (1, 2)]
 checks.require(clash[0] != clash[1], "params and environment share a key, and one overwrote the other: keep the two dicts apart")
 checks.require(
-    fingerprint(many, "fit()", {"seed": 1}, {}) != fingerprint(many, "fit()", {}, {"seed": 1}),
+    fingerprint(few, "fit()", {"seed": 1}, {}) != fingerprint(few, "fit()", {}, {"seed": 1}),
     "a parameter and an environment entry of the same name gave the same id: keep the two dicts apart",
 )
-checks.equal(len(fingerprint(many, "", {}, {})), 64, what="the length of the id without parameters and environment")
+checks.equal(len(fingerprint(few, "", {}, {})), 64, what="the length of the id without parameters and environment")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -613,7 +614,8 @@ for part in (train, test):
     given = mixed.set_index("flight_id").loc[part["flight_id"].tolist()].reset_index()
     checks.require(set(mixed.columns) <= set(part.columns), "the frames have lost columns: return whole rows")
     for column in mixed.columns:
-        same = given[column].tolist() == part[column].tolist()
+        kept = part[column].reset_index(drop=True)
+        same = given[column].equals(kept) or given[column].tolist() == kept.tolist()
         checks.require(same, f"the column {column} is not what it was: return the rows as they are")
 ### END HIDDEN TESTS
 
@@ -1009,8 +1011,8 @@ for (name, stage), message in {
 found = [sorted(name for _, name in part) for part in parts]
 checks.require(found == [sorted(order[:6]), sorted(order[6:])], "answer only for the incidents that were given")
 text = " ".join(f"{stage} {name}" for stage, name in sorted(pairs))
-digest = hashlib.pbkdf2_hmac("sha256", text.encode(), b"exercise 1.6", 400_000).hex()  # slow: nobody tries all orders
-checks.require(digest[:16] == "74039142a638e6c1", "not every name has its stage yet. Each stage has exactly one: whose "
+digest = hashlib.pbkdf2_hmac("sha256", text.encode(), b"exercise 1.6", 100_000).hex()  # slow: nobody tries all orders
+checks.require(digest[:16] == "8e7f51f878bd657f", "not every name has its stage yet. Each stage has exactly one: whose "
                "own check would have stopped it first?")
 in_order = all(part == sorted(part) for part in parts)
 checks.require(in_order, "every stage is right, but they are not in lifecycle order: sort the pairs")

@@ -31,6 +31,17 @@ def _getattr(target: Any, name: str, *_: Any) -> Any:
     return getattr(target, name)
 
 
+def _each(target: Any, _: str, args: list[Any], __: Any) -> list[Any]:
+    """Call ``target`` for each of many argument lists; end before the first that raises, which is asked by itself."""
+    answers: list[Any] = []
+    for case in args[0]:
+        try:
+            answers.append(target(*case))
+        except Exception:
+            break
+    return answers
+
+
 def _setattr(target: Any, name: str, args: list[Any], _: Any) -> None:
     setattr(target, name, args[0])
 
@@ -61,6 +72,7 @@ def _fields(target: Any, *_: Any) -> dict[str, Any]:
 SYNCHRONOUS: dict[str, Callable[[Any, str, Any, Any], Any]] = {
     "call": lambda target, _, args, keywords: target(*args, **keywords),
     "afresh": lambda target, _, args, keywords: call_in_fork(target, args, keywords),
+    "each": _each,
     "getattr": _getattr,
     "setattr": _setattr,
     "getitem": lambda target, _, args, __: target[args[0]],

@@ -231,6 +231,8 @@ def _function(peer: Peer, info: dict[str, Any], *, asynchronous: bool) -> Callab
     made.__dict__[_IDS] = number
     if peer.strict:
         made.__dict__["__course_afresh__"] = lambda *args, **keywords: peer.ask("afresh", number, args, keywords)
+        if not asynchronous:
+            made.__dict__["__course_each__"] = lambda cases: peer.ask("each", number, [cases], {})
     signature = _signature(peer, info.get("sig"))
     if signature is not None:
         made.__signature__ = signature  # type: ignore[attr-defined]

@@ -61,3 +61,70 @@ def test_a_learner_cannot_call_what_the_judge_lent_in_a_fork_of_the_judge(walled
     learner = "def f(g):\n    try:\n        return vars(g)['_course_peer']\n    except KeyError:\n        pass\n    cells = dict(zip(g.__code__.co_freevars, g.__closure__))\n    return cells['peer'].cell_contents.ask('afresh', vars(g)['__course_handle__'], (), {})"
     done = walled_engine.run(plan(learner, "f(lambda: 1)"), limits=LIMITS)
     assert "can't be done to an object of a check" in done.outcome("t0").message, story(done)
+
+
+MANY = "from course_lib import checks\n"
+MANY_CASES = {
+    "each case has its own answer, whatever the order": (
+        "def f(x, y=0):\n    return x * 10 + y",
+        "assert checks.asked(f, [(n, n % 7) for n in range(250)]) == [n * 10 + n % 7 for n in range(250)]",
+    ),
+    "the error of the first case that has one is raised": (
+        "def f(n):\n    if n in (40, 90):\n        raise ValueError(f'not {n}')\n    return n",
+        "import pytest\nwith pytest.raises(ValueError, match='not 40'):\n    checks.asked(f, [(n,) for n in range(120)])",
+    ),
+    "an error in every case": (
+        "def f(n):\n    raise KeyError(n)",
+        "import pytest\nwith pytest.raises(KeyError, match='0'):\n    checks.asked(f, [(n,) for n in range(120)])",
+    ),
+    "an object that can be called": (
+        "class F:\n    def __call__(self, n):\n        return -n\nf = F()",
+        "assert checks.asked(f, [(n,) for n in range(9)]) == [-n for n in range(9)]",
+    ),
+    "a class": ("class f(int): pass", "assert len(checks.asked(f, [(n,) for n in range(9)])) == 9"),
+    "frames": (
+        "def f(d):\n    return d.assign(b=d['a'] + 1)",
+        "import pandas as pd\nfound = checks.asked(f, [(pd.DataFrame({'a': [n]}),) for n in range(8)])\n"
+        "assert [list(d['b']) for d in found] == [[n + 1] for n in range(8)]",
+    ),
+    "a count of calls is no answer": (
+        "n = []\ndef f(x):\n    n.append(x)\n    return len(n)",
+        "assert checks.asked(f, [(n,) for n in range(60)]) != list(range(1, 61))",
+    ),
+    "six are asked in one process, five are not": (
+        "n = []\ndef f(x):\n    n.append(x)\n    return len(n)",
+        "assert checks.asked(f, [(1,)] * 5) == [1] * 5 and sorted(checks.asked(f, [(1,)] * 6)) == [1, 2, 3, 4, 5, 6]",
+    ),
+    "no case": ("def f(x):\n    return x", "assert checks.asked(f, []) == []"),
+}
+
+
+@pytest.mark.parametrize("case", MANY_CASES)
+def test_many_cases_in_one_message_have_the_answers_of_single_calls(case: str, walled_engine: Engine) -> None:
+    learner, test = MANY_CASES[case]
+    done = walled_engine.run(plan(learner, MANY + test), limits=LIMITS)
+    assert done.outcome("t0").ok, story(done)
+    names: dict[str, object] = {}
+    exec(learner + "\n" + MANY + test, names)
+
+
+HOSTILE = {
+    "an answer too many": "['right'] * 9999",
+    "no list": "{'right': 1}",
+    "text": "'right' * 40",
+    "a list of an object": "[object()] * 40",
+}
+
+
+@pytest.mark.parametrize("lie", HOSTILE)
+def test_a_process_that_answers_all_cases_with_something_else_earns_nothing(lie: str, walled_engine: Engine) -> None:
+    """It can say what it likes, as before: a lie is an answer, and a wrong one."""
+    learner = (
+        "from autograder.sandbox.rpc import dispatch\n"
+        f"dispatch.SYNCHRONOUS['each'] = lambda *_: {HOSTILE[lie]}\n"
+        "def f(x):\n    return 'wrong'"
+    )
+    test = "assert checks.asked(f, [(n,) for n in range(40)]) == [f'right {n}' for n in range(40)]"
+    done = walled_engine.run(plan(learner, MANY + test, "assert f(1) == 'wrong'"), limits=LIMITS)
+    assert not done.outcome("t0").ok, story(done)
+    assert done.outcome("t1").ok, story(done)
