@@ -31,8 +31,6 @@ __all__ = [
 
 
 _MOST_AFRESH = 5  # a process costs some 30 ms, and more cases than that are hard to guess in a random order
-
-
 _REMOTE_EACH = "__course_each__"  # how many cases are asked of another process at once, where the grader put a proxy
 _IN_A_MESSAGE = 100  # cases; so that one answer that is large doesn't make the message too large
 
